@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Small files read whole, with a ceiling.
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+// Reads all of the file into out (which the caller initialised with its ceiling).
+bool file_read(const char *path, struct buf *out, struct err *err) WARN_UNUSED;
+// As file_read, for secrets: a regular file, not readable by others than owner and group, owned by
+// root or ourselves (systemd and Kubernetes mounts are).
+bool file_read_secret(const char *path, struct buf *out, struct err *err) WARN_UNUSED;
+
+#endif

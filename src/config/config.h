@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// The configuration as values: parsed, checked, immutable after config_load(), shared between threads
+// by reference count. Reading the file is reader.c's, the list of settings is settings.c's. It does
+// not know HTTP or tokens: patterns are kept as text and compiled by proxy/route.c.
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "config/secret.h"
+
+// Where something stands in the files, for messages. file lives as long as the config.
+struct config_place {
+    const char *file;
+    unsigned line;
+};
+
+struct config_strings { // a list setting; items are NUL-terminated
+    char **items;
+    size_t count;
+};
+
+struct config_header { // set_header = Name: value
+    char *name, *value;
+};
+
+struct config_headers {
+    struct config_header *items;
+    size_t count;
+};
+
+struct config_tls { // of a client connection that bearerd opens
+    char *ca_file, *cert_file, *key_file; // NULL: the system's, none, none
+};
+
+struct config_url { // an absolute http or https URL, split
+    bool is_https;
+    char *host;      // lower case, no brackets round IPv6
+    uint16_t port;   // default filled in
+    char *path;      // starts with '/'; "/" if the URL had none
+    char *query;     // without '?'; NULL if none
+    char *authority; // as it goes into Host: brackets, port only when not the default
+    char *text;      // as written
+};
+
+enum config_auth_method { AUTH_CLIENT_SECRET_BASIC, AUTH_CLIENT_SECRET_POST, AUTH_NONE };
+enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
+enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
+enum config_client_auth { CLIENT_AUTH_REPLACE, CLIENT_AUTH_KEEP, CLIENT_AUTH_REJECT };
+
+struct config_credential {
+    char *name;
+    struct config_place place;
+    struct config_url token_url;
+    char *client_id;
+    struct secret *client_secret; // NULL for AUTH_NONE
+    int auth_method;              // enum config_auth_method
+    int basic_encoding;           // enum config_basic_encoding
+    struct config_strings scopes; // default scopes, added to each route's
+    char *audience;               // NULL: none
+    struct config_strings resource;
+    uint64_t clock_skew_ms, refresh_before_ms, default_ttl_ms;
+    char *header, *prefix; // "Authorization", "Bearer"; prefix may be empty
+    struct config_tls tls;
+    char *proxy;           // NULL: none
+    uint64_t connect_timeout_ms, timeout_ms;
+    bool allow_plaintext;
+};
+
+struct config_upstream {
+    char *name;
+    size_t index; // in config->upstreams
+    struct config_place place;
+    struct config_url url;        // url.path is the base path, without a trailing slash unless it is "/"
+    struct config_strings hosts;  // authorities that select it, lower case; default: url.authority
+    char *mount;                  // origin-form prefix; "/" or "/x/y" without a trailing slash
+    int unmatched;                // enum config_unmatched
+    struct config_tls tls;
+    char *proxy;
+    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
+    uint64_t max_connections; // per worker
+    uint64_t keepalive;       // idle connections kept, per worker
+    bool allow_plaintext;
+    struct config_headers set_header;
+    struct config_strings remove_header;
+};
+
+struct config_match { // one `match =` line
+    struct config_place place;
+    char *text; // as written: [METHOD …] PATTERN
+};
+
+// One access token to hold: a credential, a normalised scope set, audience, resources (RFC 8707).
+// Routes with equal identity share one. Its index is the same in every worker's view.
+struct config_slot {
+    size_t index;
+    const struct config_credential *credential;
+    char *scope; // sorted, de-duplicated, one space between; "" = leave the parameter out
+    char *audience;
+    struct config_strings resource; // sorted
+};
+
+struct config_route {
+    char *name;
+    size_t index; // in config->routes
+    struct config_place place;
+    const struct config_upstream *upstream;
+    struct config_match *matches;
+    size_t match_count;
+    const struct config_slot **slots; // one for each of its credentials
+    size_t slot_count;
+    int client_authorization; // enum config_client_auth
+    uint64_t timeout_ms;      // whole request; 0: the proxy's request_timeout
+    struct config_headers set_header;
+    struct config_strings remove_header;
+};
+
+struct config {
+    unsigned refs; // atomic; through config_ref/config_unref only
+    char *path;
+    // [proxy]
+    struct config_strings listen; // "127.0.0.1:8080", "[::1]:8080", "unix:/path"
+    bool expose;
+    uint64_t workers; // resolved: 1 or more
+    uint64_t header_limit, body_limit, max_connections;
+    struct config_strings accept_hosts, allow_origins, allow_uids;
+    struct secret *client_key; // NULL: none
+    uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
+    uint64_t request_timeout_ms, drain_timeout_ms;
+    uint64_t listen_mode; // unix sockets: file mode
+    // [log]
+    int log_level; // enum log_level
+    bool log_access;
+    struct config_credential **credentials;
+    size_t credential_count;
+    struct config_upstream **upstreams;
+    size_t upstream_count;
+    struct config_route **routes;
+    size_t route_count;
+    struct config_slot **slots;
+    size_t slot_count;
+};
+
+// Every fault found in one run, in file order.
+struct config_fault {
+    char *file;
+    unsigned line; // 0: the file as a whole
+    char *message;
+};
+
+struct config_faults {
+    struct config_fault *items;
+    size_t count;
+};
+
+// Adds `file:line: message`; ceiling 1000.
+void config_faults_add(struct config_faults *faults, struct config_place place, const char *fmt,
+                       ...) __attribute__((format(printf, 3, 4)));
+void config_faults_sort(struct config_faults *faults);
+void config_faults_fini(struct config_faults *faults);
+
+// Reads and checks the file and those it includes. NULL when there was any fault; *faults (initialised to
+// zeros by the caller) then holds all of them. Secrets from env: and literals are resolved here;
+// file: secrets are read when they are needed, and a missing one is a warning, not a fault.
+struct config *config_load(const char *path, struct config_faults *faults) WARN_UNUSED;
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config); // NULL is fine
+
+#endif

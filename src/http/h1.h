@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// HTTP/1.1 as the upstream speaks it (RFC 9112): response head, body framing, chunks. Pure and
+// strict: what two readers could understand differently is an error, never repaired.
+#ifndef HTTP_H1_H
+#define HTTP_H1_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/headers.h"
+
+enum h1_result {
+    H1_MORE,  // needs more bytes
+    H1_DONE,  // complete
+    H1_ERROR, // not HTTP/1.x as RFC 9112 wants it
+};
+
+enum h1_framing {
+    H1_NO_BODY, // HEAD, 1xx, 204, 304
+    H1_LENGTH,  // content_length bytes
+    H1_CHUNKED,
+    H1_UNTIL_CLOSE,
+};
+
+struct h1_response {
+    int status;            // 100-599
+    int minor;             // HTTP/1.minor: 0 or 1
+    struct str reason;
+    struct fields fields;  // views of the bytes parsed
+    size_t head_len;       // bytes of the head, its last CRLF included
+    enum h1_framing framing;
+    bool has_length;         // a Content-Length was there, also for H1_NO_BODY
+    uint64_t content_length; // valid when has_length
+    bool keep_alive;         // the connection may be used again once the body is over
+};
+
+// Parses a response head at the start of `bytes`. `is_head`: the request's method was HEAD.
+// H1_ERROR sets *out_why to a static text for problem bodies and logs. Refused among others: obs-fold,
+// bare CR or LF, NUL, space before the colon, empty or non-token names, control characters, conflicting
+// or malformed Content-Length, Content-Length with Transfer-Encoding, any Transfer-Encoding but one
+// final `chunked`, Transfer-Encoding on HTTP/1.0, more than FIELDS_MAX fields, versions other than
+// 1.0 and 1.1. Views stay valid while `bytes` does. The caller bounds bytes.len; a head that does not fit
+// is its error to report.
+enum h1_result h1_parse_response(struct str bytes, bool is_head, struct h1_response *out,
+                                 const char **out_why);
+
+// Chunked decoder (RFC 9112 7.1): extensions ignored but bounded, CRLF only.
+struct h1_chunks {
+    int state;
+    uint64_t left;       // bytes of the current chunk still to come
+    unsigned line_len;   // bytes of the current size line, extension or trailer line
+    unsigned extras_len; // bytes of extensions and trailers in the whole message, bounded
+    bool at_line_start;
+};
+
+void h1_chunks_init(struct h1_chunks *chunks);
+// Eats from `in`. *out_used: bytes of `in` consumed. *out_data: the next run of body bytes, a view
+// of `in` (may be empty). Call again with the rest until it used everything or says H1_DONE
+// (the last CRLF was consumed; trailer fields are checked and skipped) or H1_ERROR.
+enum h1_result h1_chunks_decode(struct h1_chunks *chunks, struct str in, size_t *out_used,
+                                struct str *out_data);
+
+// Writes the line that opens a chunk of len bytes ("1a\r\n") and returns its length.
+#define H1_CHUNK_HEAD_MAX 20
+size_t h1_chunk_head(char out[H1_CHUNK_HEAD_MAX], size_t len);
+
+#endif

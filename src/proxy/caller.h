@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// May this caller use the proxy at all? Host, Origin, Sec-Fetch-Site, key, peer uid. A proxy that adds
+// credentials is a confused deputy for whoever reaches it; this is what stands in the way. Pure.
+#ifndef PROXY_CALLER_H
+#define PROXY_CALLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "config/config.h"
+#include "http/headers.h"
+
+struct caller_rules; // compiled once per configuration
+
+// Bound ports and addresses are taken from config->listen; `extra_hosts` (may be NULL) are authorities
+// that listening made known (port 0 resolved).
+struct caller_rules *caller_rules_new(const struct config *config,
+                                      const struct config_strings *extra_hosts,
+                                      struct err *err) WARN_UNUSED;
+void caller_rules_free(struct caller_rules *rules);
+
+struct caller {
+    struct str host;        // normalised authority: of the target in absolute-form, else of Host
+    bool is_absolute;       // absolute-form: host must then be an upstream's, the router sees to that
+    bool is_unix;           // came over a unix socket
+    uint32_t uid;           // peer's, when is_unix
+    const struct fields *fields;
+};
+
+struct caller_verdict {
+    int status;        // 0: may; 400, 403 or 407
+    const char *type;  // problem type's last part: "host-not-allowed", …
+    const char *why;   // static text with the remedy
+};
+
+struct caller_verdict caller_check(const struct caller_rules *rules, const struct caller *caller);
+// Is this field one of ours, never to be forwarded (X-Bearerd-Key)?
+bool caller_is_key_field(struct str name);
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// A worker's view of the tokens: an array of slots. A hit is one array read: no lock, no atomic, no
+// hash, no allocation. Belongs to one worker's thread; the keeper reaches it by loop_post() alone.
+#ifndef TOKEN_VIEW_H
+#define TOKEN_VIEW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "token/token.h"
+
+struct keeper;
+struct view;
+
+// Waits for a slot's next token. Memory is the caller's; exactly one call of on_token comes after
+// view_wait(), from the loop, unless view_cancel() came first.
+struct view_waiter {
+    struct list link;
+    // One of both is NULL. Borrowed for the call.
+    void (*on_token)(struct view_waiter *waiter, const struct token *token,
+                     const struct token_failure *failure);
+};
+
+// The view registers itself with the keeper. Both must outlive each other's posts: free the views after
+// their loops have stopped and before the keeper.
+struct view *view_new(struct loop *loop, struct keeper *keeper, size_t slot_count) WARN_UNUSED;
+void view_free(struct view *view); // no waiter may be left
+
+// The slot's token if it may be used now, borrowed until the next turn of the loop; NULL: view_wait().
+// Tells the keeper, once per token, that the slot is in use; and that it is due when it is.
+const struct token *view_get(struct view *view, size_t slot);
+// Waits for the next token or failure of the slot, and asks the keeper for one. While the keeper holds
+// off after a failure, the answer is that failure, at the end of the turn.
+void view_wait(struct view *view, size_t slot, struct view_waiter *waiter);
+void view_cancel(struct view *view, struct view_waiter *waiter); // no-op when not waiting
+
+#endif
