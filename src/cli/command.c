@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// See command.h.
+#include "cli/command.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct command commands[] = {
+    {"serve", "[-c FILE]", "run the proxy", cli_serve},
+    {"check", "[-c FILE]", "read the configuration and report every fault in it", cli_check},
+    {"explain", "[-c FILE] METHOD URL", "say what would happen to a request", cli_explain},
+    {"demo", "[--once]", "show the proxy at work on built-in servers", cli_demo},
+    {"version", "", "versions of bearerd and of its libraries", cli_version},
+    {"help", "[KEY]", "this list, or the meaning of a setting", cli_help},
+    {NULL, NULL, NULL, NULL},
+};
+
+const struct command *command_table(void)
+{
+    return commands;
+}
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *command = commands; command->name; command++)
+        if (!strcmp(command->name, name))
+            return command;
+    return NULL;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// Looks the subcommand up in the table, runs it, returns its exit code.
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "help";
+    if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+        name = "help";
+    if (!strcmp(name, "--version") || !strcmp(name, "-V"))
+        name = "version";
+    const struct command *command = command_find(name);
+    if (!command) {
+        fprintf(stderr, "bearerd: there is no subcommand \"%s\"; see bearerd --help\n", name);
+        return EXIT_USAGE;
+    }
+    if (argc < 2)
+        return command->run(1, (char *[]){"help", NULL});
+    return command->run(argc - 1, argv + 1);
+}
