@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The strict second look at a request head that the HTTP server library let through: everything
-// two readers could frame or route differently is refused (RFC 9112). Pure.
+// two readers could frame or route differently is refused (RFC 9112). Pure. Not its business: what
+// the target says (see target.h), whether the caller may, Expect.
 #ifndef HTTP_GUARD_H
 #define HTTP_GUARD_H
 
@@ -10,14 +11,15 @@
 #include "http/headers.h"
 
 struct guard_input {
-    const char *method;        // NUL-terminated, at the start of the head's bytes
-    const char *target;        // where the raw request target lay; may have been modified since
-    size_t target_len;         // its length when it was first seen
-    const char *version;       // "HTTP/1.1"
-    size_t head_len;           // bytes from method to the end of the blank line; 0 = unknown
-    bool in_place;             // the library parsed in place: check the layout, too
-    const struct fields *fields; // name and value pointers into the same bytes; values may have trailing
-                                 // white space
+    const char *method;          // NUL-terminated, at the start of the head's bytes
+    const char *target;          // where the raw request target lay; may have been modified since
+    size_t target_len;           // its length when it was first seen
+    const char *version;         // "HTTP/1.1"
+    size_t head_len;             // bytes from method to the end of the blank line; 0 = unknown
+    bool in_place;               // the library parsed in place: check the layout, too
+    bool has_more_fields;        // there were more than FIELDS_MAX
+    const struct fields *fields; // name and value pointers into the same bytes, in order; values
+                                 // with the trailing white space the library left on them
 };
 
 struct guard_verdict {

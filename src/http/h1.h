@@ -23,12 +23,16 @@ enum h1_framing {
     H1_UNTIL_CLOSE,
 };
 
+// Lengths beyond are refused, here and by the guard: sums of lengths cannot overflow then, and
+// UINT64_MAX is free to mean "unknown".
+#define H1_LENGTH_MAX ((uint64_t)INT64_MAX)
+
 struct h1_response {
-    int status;            // 100-599
-    int minor;             // HTTP/1.minor: 0 or 1
+    int status; // 100-599
+    int minor;  // HTTP/1.minor: 0 or 1
     struct str reason;
-    struct fields fields;  // views of the bytes parsed
-    size_t head_len;       // bytes of the head, its last CRLF included
+    struct fields fields; // views of the bytes parsed
+    size_t head_len;      // bytes of the head, its last CRLF included
     enum h1_framing framing;
     bool has_length;         // a Content-Length was there, also for H1_NO_BODY
     uint64_t content_length; // valid when has_length
@@ -36,28 +40,34 @@ struct h1_response {
 };
 
 // Parses a response head at the start of `bytes`. `is_head`: the request's method was HEAD.
-// H1_ERROR sets *out_why to a static text for problem bodies and logs. Refused among others: obs-fold,
-// bare CR or LF, NUL, space before the colon, empty or non-token names, control characters, conflicting
-// or malformed Content-Length, Content-Length with Transfer-Encoding, any Transfer-Encoding but one
-// final `chunked`, Transfer-Encoding on HTTP/1.0, more than FIELDS_MAX fields, versions other than
-// 1.0 and 1.1. Views stay valid while `bytes` does. The caller bounds bytes.len; a head that does not fit
-// is its error to report.
+// H1_ERROR sets *out_why to a static text for problem bodies and logs; *out is meaningful with
+// H1_DONE only. Refused among others: obs-fold, bare CR or LF, NUL, space before the colon, empty
+// or non-token names, control characters, malformed Content-Length or more than one (equal ones,
+// too), Content-Length with Transfer-Encoding, any Transfer-Encoding but one line `chunked`,
+// Transfer-Encoding on HTTP/1.0 or on an interim response, more than FIELDS_MAX fields, versions
+// other than 1.0 and 1.1. A reason phrase may be missing, with or without the space before it.
+// Views stay valid while `bytes` does. The caller bounds bytes.len; a head that does not fit is its
+// error to report. Errors are told as early as they are seen: the answer to a longer run of the
+// same bytes never goes from H1_ERROR or H1_DONE to something else.
 enum h1_result h1_parse_response(struct str bytes, bool is_head, struct h1_response *out,
                                  const char **out_why);
 
-// Chunked decoder (RFC 9112 7.1): extensions ignored but bounded, CRLF only.
+// Chunked decoder (RFC 9112 7.1): CRLF only; extensions ignored, trailer fields checked and
+// skipped, both bounded for the whole message.
+#define H1_EXTENSIONS_MAX 4096
+#define H1_TRAILERS_MAX   16384
+
 struct h1_chunks {
     int state;
-    uint64_t left;       // bytes of the current chunk still to come
-    unsigned line_len;   // bytes of the current size line, extension or trailer line
-    unsigned extras_len; // bytes of extensions and trailers in the whole message, bounded
-    bool at_line_start;
+    uint64_t left;     // bytes of the current chunk still to come; its size while that is read
+    unsigned digits;   // of the current chunk's size
+    size_t extras_len; // bytes of extensions so far; after the last chunk, of trailer lines
 };
 
 void h1_chunks_init(struct h1_chunks *chunks);
 // Eats from `in`. *out_used: bytes of `in` consumed. *out_data: the next run of body bytes, a view
-// of `in` (may be empty). Call again with the rest until it used everything or says H1_DONE
-// (the last CRLF was consumed; trailer fields are checked and skipped) or H1_ERROR.
+// of `in` (may be empty; always empty with H1_DONE and H1_ERROR). Call again with the rest until it
+// used everything or says H1_DONE (the last CRLF was consumed) or H1_ERROR, which stay.
 enum h1_result h1_chunks_decode(struct h1_chunks *chunks, struct str in, size_t *out_used,
                                 struct str *out_data);
 

@@ -16,6 +16,7 @@ struct field {
 
 #define FIELDS_MAX 128 // per message; more are refused (431 or 502)
 
+// 4 KiB: to empty it set count = 0, never clear the whole of it.
 struct fields {
     struct field items[FIELDS_MAX];
     size_t count;
@@ -28,14 +29,33 @@ size_t fields_count(const struct fields *fields, struct str name);
 // Does a comma-separated list (all lines of `name` together) hold `token`, case-insensitive?
 bool fields_list_has(const struct fields *fields, struct str name, struct str token);
 
+// Cuts the next item off a comma-separated list, white space around it removed, empty ones skipped.
+// Knows no quoted strings: for lists of tokens.
+bool field_list_next(struct str *rest, struct str *out_item);
+
 // Hop-by-hop by RFC 9110 7.6.1: Connection, Proxy-Connection, Keep-Alive, TE, Trailer,
 // Transfer-Encoding, Upgrade, Proxy-Authenticate, Proxy-Authorization, Proxy-Authentication-Info.
 bool field_is_hop_by_hop(struct str name);
-// Is `name` to be dropped from this message: hop-by-hop, or named in its Connection fields?
+
+// The field names that a message's Connection fields name beyond the hop-by-hop ones: usually none.
 // Host, Content-Length and Authorization cannot be named away.
+#define CONNECTION_NAMES_MAX 16
+struct connection_names {
+    const struct fields *fields;
+    struct str names[CONNECTION_NAMES_MAX];
+    size_t count;
+    bool is_whole; // false: more than fit, then the fields themselves are asked
+};
+
+// One walk over the message, so that asking for each of its fields in turn costs next to nothing.
+void connection_names_init(struct connection_names *names, const struct fields *fields);
+// Is `name` to be dropped from this message: hop-by-hop, or named in its Connection fields?
+bool connection_names_has(const struct connection_names *names, struct str name);
+// The same for a single question.
 bool fields_is_connection_bound(const struct fields *fields, struct str name);
 
 bool field_name_is_valid(struct str name);   // RFC 9110 token
 bool field_value_is_valid(struct str value); // no control characters but HTAB; obs-text allowed
+bool field_value_has(char c);                // may this byte stand in a value?
 
 #endif
