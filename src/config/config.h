@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The configuration as values: parsed, checked, immutable after config_load(), shared between threads
-// by reference count. Reading the file is reader.c's, the list of settings is settings.c's. It does
-// not know HTTP or tokens: patterns are kept as text and compiled by proxy/route.c.
+// The configuration as values: parsed, checked, immutable after config_load(), shared between
+// threads by reference count. Reading the file is reader.c's, the list of settings is settings.c's.
+// It does not know HTTP or tokens: patterns are kept as text and compiled by proxy/route.c.
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
@@ -34,7 +34,7 @@ struct config_headers {
     size_t count;
 };
 
-struct config_tls { // of a client connection that bearerd opens
+struct config_tls {                       // of a client connection that bearerd opens
     char *ca_file, *cert_file, *key_file; // NULL: the system's, none, none
 };
 
@@ -67,7 +67,7 @@ struct config_credential {
     uint64_t clock_skew_ms, refresh_before_ms, default_ttl_ms;
     char *header, *prefix; // "Authorization", "Bearer"; prefix may be empty
     struct config_tls tls;
-    char *proxy;           // NULL: none
+    char *proxy; // NULL: none
     uint64_t connect_timeout_ms, timeout_ms;
     bool allow_plaintext;
 };
@@ -76,10 +76,10 @@ struct config_upstream {
     char *name;
     size_t index; // in config->upstreams
     struct config_place place;
-    struct config_url url;        // url.path is the base path, without a trailing slash unless it is "/"
-    struct config_strings hosts;  // authorities that select it, lower case; default: url.authority
-    char *mount;                  // origin-form prefix; "/" or "/x/y" without a trailing slash
-    int unmatched;                // enum config_unmatched
+    struct config_url url; // url.path is the base path, without a trailing slash unless it is "/"
+    struct config_strings hosts; // authorities that select it, lower case; default: url.authority
+    char *mount;                 // origin-form prefix; "/" or "/x/y" without a trailing slash
+    int unmatched;               // enum config_unmatched
     struct config_tls tls;
     char *proxy;
     uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
@@ -118,18 +118,39 @@ struct config_route {
     uint64_t timeout_ms;      // whole request; 0: the proxy's request_timeout
     struct config_headers set_header;
     struct config_strings remove_header;
+    // As written; `upstream` and `slots` above are what came of them.
+    char *upstream_name;                    // NULL: the only one
+    struct config_strings credential_names; // empty: the only one; "none": no token, slot_count 0
+    struct config_strings scopes, resource;
+    char *audience;
+};
+
+// Every fault found in one run, in file order.
+struct config_fault {
+    char *file;
+    unsigned line; // 0: the file as a whole
+    char *message;
+};
+
+struct config_faults {
+    struct config_fault *items;
+    size_t count;
 };
 
 struct config {
     unsigned refs; // atomic; through config_ref/config_unref only
     char *path;
+    struct config_strings files;   // all that were read; owns the names in config_place
+    struct config_faults warnings; // what does not keep it from running, but should be looked at
     // [proxy]
-    struct config_strings listen; // "127.0.0.1:8080", "[::1]:8080", "unix:/path"
+    // Numeric and normalised: "127.0.0.1:8080", "[::1]:8080", "unix:/path"
+    struct config_strings listen;
     bool expose;
     uint64_t workers; // resolved: 1 or more
     uint64_t header_limit, body_limit, max_connections;
-    struct config_strings accept_hosts, allow_origins, allow_uids;
-    struct secret *client_key; // NULL: none
+    struct config_strings accept_hosts, allow_origins; // lower case
+    struct config_strings allow_uids;                  // decimal
+    struct secret *client_key;                         // NULL: none
     uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t request_timeout_ms, drain_timeout_ms;
     uint64_t listen_mode; // unix sockets: file mode
@@ -146,27 +167,16 @@ struct config {
     size_t slot_count;
 };
 
-// Every fault found in one run, in file order.
-struct config_fault {
-    char *file;
-    unsigned line; // 0: the file as a whole
-    char *message;
-};
-
-struct config_faults {
-    struct config_fault *items;
-    size_t count;
-};
-
 // Adds `file:line: message`; ceiling 1000.
 void config_faults_add(struct config_faults *faults, struct config_place place, const char *fmt,
                        ...) __attribute__((format(printf, 3, 4)));
 void config_faults_sort(struct config_faults *faults);
 void config_faults_fini(struct config_faults *faults);
 
-// Reads and checks the file and those it includes. NULL when there was any fault; *faults (initialised to
-// zeros by the caller) then holds all of them. Secrets from env: and literals are resolved here;
-// file: secrets are read when they are needed, and a missing one is a warning, not a fault.
+// Reads and checks the file and those it includes. NULL when there was any fault; *faults
+// (initialised to zeros by the caller) then holds all of them. Secrets from env: and literals are
+// resolved here; file: secrets are read when they are needed, and a missing one is a warning, not a
+// fault.
 struct config *config_load(const char *path, struct config_faults *faults) WARN_UNUSED;
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); // NULL is fine
