@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// See multi.h. libcurl's callbacks only record what it wants (watches, a deadline); libcurl itself is
-// called from the loop alone, so that no call ever nests.
+// See multi.h. libcurl's callbacks only record what it wants (watches, a deadline); libcurl itself
+// is called from the loop alone, so that no call ever nests.
 #include "http/multi.h"
 
 #include <curl/curl.h>
@@ -68,8 +68,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     (void)easy;
     struct multi *multi = arg;
     struct multi_socket *socket = socket_arg;
-    unsigned events = (what & CURL_POLL_IN ? LOOP_READ : 0u) |
-                      (what & CURL_POLL_OUT ? LOOP_WRITE : 0u);
+    unsigned events =
+        (what & CURL_POLL_IN ? LOOP_READ : 0u) | (what & CURL_POLL_OUT ? LOOP_WRITE : 0u);
     if (what == CURL_POLL_REMOVE) {
         if (socket)
             multi_drop_socket(socket);
@@ -84,7 +84,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     socket->multi = multi;
     socket->watch.on_ready = on_socket_ready;
     list_append(&multi->sockets, &socket->link);
-    // If this fails (out of descriptors or memory in the kernel), the transfer runs into its time limit.
+    // If this fails (out of descriptors or memory in the kernel), the transfer runs into its time
+    // limit.
     if (!watch_start(multi->loop, &socket->watch, fd, events, NULL))
         return 0;
     curl_multi_assign(multi->handle, fd, socket);

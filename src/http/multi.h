@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// libcurl's multi interface on a loop: its sockets become watches, its timeout a timer, and finished
-// transfers are handed out from the loop, never from inside a libcurl callback. Handles are void
-// pointers here so that <curl/curl.h> stays out of our headers.
+// libcurl's multi interface on a loop: its sockets become watches, its timeout a timer, and
+// finished transfers are handed out from the loop, never from inside a libcurl callback. Handles
+// are void pointers here so that <curl/curl.h> stays out of our headers.
 #ifndef HTTP_MULTI_H
 #define HTTP_MULTI_H
 
@@ -10,8 +10,9 @@
 
 struct multi; // owned by one loop
 
-// on_done(arg, easy, code): transfer `easy` (CURL *) ended with `code` (CURLcode). It is still in the
-// multi; the callee removes it, or leaves it there (a connection made with CURLOPT_CONNECT_ONLY).
+// on_done(arg, easy, code): transfer `easy` (CURL *) ended with `code` (CURLcode). It is still in
+// the multi; the callee removes it, or leaves it there (a connection made with
+// CURLOPT_CONNECT_ONLY).
 typedef void multi_done_fn(void *arg, void *easy, int code);
 
 struct multi *multi_new(struct loop *loop, multi_done_fn *on_done, void *arg,

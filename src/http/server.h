@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The HTTP/1.1 server towards clients: libmicrohttpd, driven by a loop, behind a guard that refuses what
-// two readers could understand differently. One server per worker, everything on its loop's thread.
+// The HTTP/1.1 server towards clients: libmicrohttpd, driven by a loop, behind a guard that refuses
+// what two readers could understand differently. One server per worker, everything on its loop's
+// thread.
 //
-// One request's life. `on_request` comes when the head is complete. The handler then calls, at once or
-// later, request_accept() (the body may come; 100-continue is answered) or request_reply(). Body bytes
-// arrive by `on_body`; what it does not take is held, and nothing more is read, until request_resume().
-// `on_body_end` follows the last byte (also when there was no body). The reply's body is pulled by
-// `on_pull`; PULL_WAIT holds until request_wake(). `on_end` is the last call, always, exactly once.
+// One request's life. `on_request` comes when the head is complete. The handler then calls, at once
+// or later, request_accept() (the body may come; 100-continue is answered) or request_reply(). Body
+// bytes arrive by `on_body`; what it does not take is held, and nothing more is read, until
+// request_resume(). `on_body_end` follows the last byte (also when there was no body). The reply's
+// body is pulled by `on_pull`; PULL_WAIT holds until request_wake(). `on_end` is the last call,
+// always, exactly once.
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
 
@@ -27,6 +29,7 @@ struct request {
     struct str method;
     struct str target; // raw request target, byte for byte
     int minor;         // HTTP/1.minor
+    size_t head_len;   // bytes of the head, 0 if unknown
     struct fields fields;
     enum request_body body;
     uint64_t content_length; // for BODY_LENGTH
@@ -41,10 +44,15 @@ enum { PULL_WAIT = 0, PULL_END = -1, PULL_ABORT = -2 };
 
 struct server_ops {
     void (*on_request)(void *arg, struct request *request);
+    // The head is not one that two readers would understand alike: must call request_reply() with
+    // `status`; the connection is closed behind it. No on_request, on_body or on_body_end for this
+    // request.
+    void (*on_refused)(void *arg, struct request *request, int status, const char *why);
     // Returns how many bytes it took.
     size_t (*on_body)(struct request *request, struct str bytes);
     void (*on_body_end)(struct request *request);
-    // Fills out; returns the count, or PULL_WAIT, PULL_END, PULL_ABORT (the client sees a broken body).
+    // Fills out; returns the count, or PULL_WAIT, PULL_END, PULL_ABORT (the client sees a broken
+    // body).
     ssize_t (*on_pull)(struct request *request, char *out, size_t out_max);
     // is_complete: the whole reply was sent.
     void (*on_end)(struct request *request, bool is_complete);
@@ -52,7 +60,8 @@ struct server_ops {
 
 struct reply {
     int status;
-    const struct fields *fields; // copied. No hop-by-hop fields, no Content-Length: framing is the server's
+    const struct fields
+        *fields; // copied. No hop-by-hop fields, no Content-Length: framing is the server's
     // Either the whole body, borrowed until on_end …
     bool is_whole;
     struct str body;
@@ -76,18 +85,21 @@ void server_free(struct server *server);
 bool server_listen(struct server *server, int fd, struct err *err) WARN_UNUSED;
 // Stops accepting; replies from now on close their connections, and idle ones are closed.
 void server_drain(struct server *server);
-uint64_t server_connection_count(const struct server *server);
+size_t server_connection_count(const struct server *server);
+// Bytes of response head (fields and their ": ", CRLF) that still fit into the connection's pool.
+size_t request_reply_room(const struct request *request);
 const char *server_library_version(void);
 
 void request_accept(struct request *request);
 void request_reply(struct request *request, const struct reply *reply);
 void request_resume(struct request *request); // on_body may be called again
 void request_wake(struct request *request);   // on_pull may be called again
-// Breaks the connection off: the client sees a broken or missing answer. on_end follows from the loop.
+// Breaks the connection off: the client sees a broken or missing answer. on_end follows from the
+// loop.
 void request_abort(struct request *request);
 
-// A listening socket: "127.0.0.1:8080", "[::1]:8080", ":8080", "unix:/path". is_shared: SO_REUSEPORT.
-// Writes the address with the port that was bound. Returns the descriptor or -1.
+// A listening socket: "127.0.0.1:8080", "[::1]:8080", ":8080", "unix:/path". is_shared:
+// SO_REUSEPORT. Writes the address with the port that was bound. Returns the descriptor or -1.
 int listen_open(const char *address, bool is_shared, unsigned unix_mode, char *out_bound,
                 size_t out_bound_max, struct err *err) WARN_UNUSED;
 

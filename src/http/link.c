@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+// See link.h. libcurl is used with CURLOPT_CONNECT_ONLY. A plain connection's socket is taken out
+// of libcurl once it stands. A TLS one must stay in a multi, and every read or write walks all
+// connections of that multi: so each has a small one of its own. Invariant: `fd` is watched exactly
+// while is_connected.
+#include "http/link.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "http/multi.h"
+
+struct link_context {
+    struct loop *loop;
+    struct multi *multi; // plain connections on their way up
+    CURLSH *share;
+    struct list dead; // of struct link, closed in this turn
+    struct task bury_task;
+};
+
+struct link {
+    struct link_context *context;
+    const struct link_target *target;
+    const struct link_ops *ops;
+    void *owner;
+    CURL *easy;          // NULL once a plain socket was taken out
+    struct multi *multi; // TLS: its own; plain: NULL
+    struct watch watch;
+    struct list dead_link;
+    struct task fail_task; // it could not even be started: told from the loop
+    int fd;
+    bool is_connected, is_closed;
+    bool is_drained;  // plain: the last read took all there was, so wait for the next edge …
+    bool has_hung_up; // … unless the peer's end is still to be read
+    char error_text[CURL_ERROR_SIZE];
+};
+
+void *link_owner(const struct link *link)
+{
+    return link->owner;
+}
+
+bool link_has_hung_up(const struct link *link)
+{
+    return link->has_hung_up;
+}
+
+// -- connecting --------------------------------------------------------------------------------
+
+static enum link_error link_error_of(CURLcode code)
+{
+    static const struct {
+        CURLcode code;
+        enum link_error error;
+    } table[] = {
+        {CURLE_OPERATION_TIMEDOUT, LINK_TIMEOUT},
+        {CURLE_SSL_CONNECT_ERROR, LINK_TLS},
+        {CURLE_PEER_FAILED_VERIFICATION, LINK_TLS},
+        {CURLE_SSL_ISSUER_ERROR, LINK_TLS},
+        {CURLE_SSL_PINNEDPUBKEYNOTMATCH, LINK_TLS},
+        {CURLE_SSL_INVALIDCERTSTATUS, LINK_TLS},
+        {CURLE_SSL_CLIENTCERT, LINK_TLS},
+        {CURLE_SSL_CERTPROBLEM, LINK_LOCAL},
+        {CURLE_SSL_CACERT_BADFILE, LINK_LOCAL},
+        {CURLE_SSL_ENGINE_INITFAILED, LINK_LOCAL},
+        {CURLE_FAILED_INIT, LINK_LOCAL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].code == code)
+            return table[i].error;
+    return LINK_UNREACHABLE;
+}
+
+static void on_watch_ready(struct watch *watch, unsigned ready)
+{
+    struct link *link = CONTAINER_OF(watch, struct link, watch);
+    if (ready & (LOOP_READ | LOOP_HANGUP))
+        link->is_drained = false;
+    if (ready & LOOP_HANGUP)
+        link->has_hung_up = true;
+    link->ops->on_ready(link, ready & LOOP_HANGUP);
+}
+
+// libcurl closes the sockets it tried in vain; the one that was taken out is not its own any more.
+static int on_close_socket(void *arg, curl_socket_t fd)
+{
+    const struct link *link = arg;
+    if (link->is_connected && !link->multi && fd == link->fd)
+        return 0;
+    return close(fd);
+}
+
+static void link_on_done(void *easy, int code)
+{
+    char *arg = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &arg);
+    struct link *link = (struct link *)(void *)arg;
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    if (link->is_closed)
+        return;
+    if (code == CURLE_OK)
+        curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
+    if (fd == CURL_SOCKET_BAD) {
+        const char *why = *link->error_text ? link->error_text : curl_easy_strerror((CURLcode)code);
+        link->ops->on_connect(link, link_error_of((CURLcode)code), why);
+        return;
+    }
+    link->fd = fd;
+    link->is_connected = true;
+    if (!link->multi) {
+        multi_remove(link->context->multi, link->easy);
+        curl_easy_cleanup(link->easy);
+        link->easy = NULL;
+    }
+    struct err err;
+    if (watch_start(link->context->loop, &link->watch, fd,
+                    LOOP_READ | LOOP_WRITE | LOOP_HANGUP | LOOP_EDGE, &err))
+        link->ops->on_connect(link, LINK_OK, "");
+    else
+        link->ops->on_connect(link, LINK_LOCAL, err.text);
+}
+
+static void on_done(void *arg, void *easy, int code)
+{
+    (void)arg;
+    link_on_done(easy, code);
+}
+
+static void link_set_tls(CURL *easy, const struct link_target *target)
+{
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (target->ca_file)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file);
+    // With a folder of certificates set, the parsed bundle is not cached: 16 ms for each
+    // connection.
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    if (target->cert_file)
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, target->cert_file);
+    if (target->key_file)
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, target->key_file);
+}
+
+static void link_set_options(struct link *link, CURL *easy)
+{
+    const struct link_target *target = link->target;
+    char url[320];
+    bool is_v6 = strchr(target->host, ':') != NULL;
+    snprintf(url, sizeof url, "%s://%s%s%s:%u/", target->is_https ? "https" : "http",
+             is_v6 ? "[" : "", target->host, is_v6 ? "]" : "", (unsigned)target->port);
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); // ALPN, too
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); // do not wait for a resolver thread
+    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    // "" and not NULL: NULL would obey http_proxy of the environment, which may be ourselves.
+    curl_easy_setopt(easy, CURLOPT_PROXY, target->proxy ? target->proxy : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, target->proxy ? "" : "*");
+    curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)target->connect_timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_SHARE, link->context->share);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, link);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, link->error_text);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, link);
+    if (target->is_https)
+        link_set_tls(easy, target);
+}
+
+static void on_fail_task(struct task *task)
+{
+    struct link *link = CONTAINER_OF(task, struct link, fail_task);
+    link->ops->on_connect(link, LINK_LOCAL, link->error_text);
+}
+
+struct link *link_new(struct link_context *context, const struct link_target *target,
+                      const struct link_ops *ops, void *owner)
+{
+    struct link *link = mem_alloc(sizeof *link);
+    struct err err = {"cannot create a libcurl handle"};
+    *link =
+        (struct link){.context = context, .target = target, .ops = ops, .owner = owner, .fd = -1};
+    link->watch.on_ready = on_watch_ready;
+    task_init(&link->fail_task, on_fail_task);
+    link->easy = curl_easy_init();
+    if (!link->easy)
+        goto fail;
+    if (target->is_https && !(link->multi = multi_new(context->loop, on_done, NULL, &err)))
+        goto fail;
+    link_set_options(link, link->easy);
+    if (multi_add(link->multi ? link->multi : context->multi, link->easy, &err))
+        return link;
+fail:
+    snprintf(link->error_text, sizeof link->error_text, "%.200s", err.text);
+    loop_defer(context->loop, &link->fail_task);
+    return link;
+}
+
+// -- closing -----------------------------------------------------------------------------------
+
+static void link_bury(struct link *link)
+{
+    if (link->easy) {
+        multi_remove(link->multi ? link->multi : link->context->multi, link->easy);
+        curl_easy_cleanup(link->easy); // closes a TLS connection's socket
+    } else if (link->is_connected) {
+        close(link->fd);
+    }
+    multi_free(link->multi);
+    mem_free(link);
+}
+
+static void on_bury(struct task *task)
+{
+    struct link_context *context = CONTAINER_OF(task, struct link_context, bury_task);
+    struct list *node;
+    while ((node = list_take_first(&context->dead)))
+        link_bury(CONTAINER_OF(node, struct link, dead_link));
+}
+
+void link_close(struct link *link)
+{
+    // libcurl may be on the stack (a transfer's end is reported from its loop): bury later.
+    link->is_closed = true;
+    watch_stop(link->context->loop, &link->watch);
+    task_cancel(&link->fail_task);
+    list_append(&link->context->dead, &link->dead_link);
+    loop_defer(link->context->loop, &link->context->bury_task);
+}
+
+// -- bytes -------------------------------------------------------------------------------------
+
+static ssize_t link_recv_plain(struct link *link, char *out, size_t out_max)
+{
+    if (link->is_drained && !link->has_hung_up)
+        return LINK_AGAIN;
+    for (;;) {
+        ssize_t got = recv(link->fd, out, out_max, 0);
+        if (got >= 0) {
+            link->is_drained = (size_t)got < out_max;
+            return got;
+        }
+        if (errno == EAGAIN)
+            return LINK_AGAIN;
+        if (errno != EINTR)
+            return LINK_FAILED;
+    }
+}
+
+ssize_t link_recv(struct link *link, char *out, size_t out_max)
+{
+    if (!link->easy)
+        return link_recv_plain(link, out, out_max);
+    size_t got = 0;
+    CURLcode code = curl_easy_recv(link->easy, out, out_max, &got);
+    if (code == CURLE_OK)
+        return (ssize_t)got;
+    return code == CURLE_AGAIN ? LINK_AGAIN : LINK_FAILED;
+}
+
+static ssize_t link_send_plain(struct link *link, const struct str *parts, size_t part_count)
+{
+    struct iovec vector[LINK_PARTS_MAX];
+    for (size_t i = 0; i < part_count; i++)
+        vector[i] = (struct iovec){(void *)(uintptr_t)parts[i].ptr, parts[i].len};
+    struct msghdr message = {.msg_iov = vector, .msg_iovlen = part_count};
+    for (;;) {
+        ssize_t sent = sendmsg(link->fd, &message, MSG_NOSIGNAL);
+        if (sent >= 0)
+            return sent;
+        if (errno == EAGAIN)
+            return LINK_AGAIN;
+        if (errno != EINTR)
+            return LINK_FAILED;
+    }
+}
+
+ssize_t link_send(struct link *link, const struct str *parts, size_t part_count)
+{
+    if (!link->easy)
+        return link_send_plain(link, parts, part_count);
+    size_t total = 0;
+    for (size_t i = 0; i < part_count; i++) {
+        size_t sent = 0;
+        if (!parts[i].len)
+            continue;
+        CURLcode code = curl_easy_send(link->easy, parts[i].ptr, parts[i].len, &sent);
+        total += sent;
+        if (code != CURLE_OK && code != CURLE_AGAIN)
+            return LINK_FAILED;
+        if (code == CURLE_AGAIN || sent < parts[i].len)
+            return total ? (ssize_t)total : LINK_AGAIN;
+    }
+    return (ssize_t)total;
+}
+
+// -- context -----------------------------------------------------------------------------------
+
+struct link_context *link_context_new(struct loop *loop, struct err *err)
+{
+    struct link_context *context = mem_alloc(sizeof *context);
+    context->loop = loop;
+    list_init(&context->dead);
+    task_init(&context->bury_task, on_bury);
+    context->multi = multi_new(loop, on_done, NULL, err);
+    context->share = curl_share_init();
+    if (!context->multi || !context->share) {
+        if (context->multi)
+            err_set(err, "cannot create a libcurl share handle");
+        link_context_free(context);
+        return NULL;
+    }
+    // One thread uses it, so it needs no locks.
+    curl_share_setopt(context->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    curl_share_setopt(context->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    return context;
+}
+
+void link_context_free(struct link_context *context)
+{
+    if (!context)
+        return;
+    on_bury(&context->bury_task);
+    task_cancel(&context->bury_task);
+    multi_free(context->multi);
+    if (context->share)
+        curl_share_cleanup(context->share);
+    mem_free(context);
+}

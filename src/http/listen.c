@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// Listening sockets: TCP on a literal address, or a unix socket with its mode. A stale unix socket
+// file (nobody answers on it) is replaced; a living one is an error.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "http/server.h"
+
+#define BACKLOG 1024
+
+static int listen_on(int family, const struct sockaddr *address, socklen_t address_len,
+                     bool is_shared)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (is_shared && family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (bind(fd, address, address_len) || listen(fd, BACKLOG)) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+static bool unix_is_alive(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return true;
+    bool alive = !connect(fd, (const struct sockaddr *)address, sizeof *address);
+    alive = alive || (errno != ECONNREFUSED && errno != ENOENT);
+    close(fd);
+    return alive;
+}
+
+static int listen_unix(const char *path, unsigned mode, struct err *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        err_set(err, "socket path %s is longer than %zu bytes", path, sizeof address.sun_path - 1);
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    struct stat st;
+    if (!lstat(path, &st) && S_ISSOCK(st.st_mode)) {
+        if (unix_is_alive(&address)) {
+            err_set(err, "another process answers on %s", path);
+            return -1;
+        }
+        unlink(path);
+    }
+    mode_t old_mask = umask(0777); // nobody gets in before the mode is right
+    int fd = listen_on(AF_UNIX, (const struct sockaddr *)&address, sizeof address, false);
+    int saved = errno;
+    umask(old_mask);
+    errno = saved;
+    if (fd < 0 || chmod(path, mode)) {
+        err_errno(err, "cannot listen on unix:%s", path);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+struct inet_address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } socket;
+    socklen_t len;
+};
+
+static bool inet_parse(const char *text, struct inet_address *out)
+{
+    struct str address = str_of(text);
+    size_t colon = address.len;
+    while (colon > 0 && address.ptr[colon - 1] != ':')
+        colon--;
+    uint64_t port;
+    if (!colon || !str_to_u64(str_from(address, colon), &port) || port > 65535)
+        return false;
+    char host[64];
+    struct str name = {address.ptr, colon - 1};
+    bool is_v6 = name.len >= 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']';
+    if (is_v6)
+        name = (struct str){name.ptr + 1, name.len - 2};
+    if (str_eq_nocase(name, STR("localhost")))
+        name = STR("127.0.0.1");
+    if (!name.len)
+        name = STR("0.0.0.0");
+    if (name.len >= sizeof host)
+        return false;
+    memcpy(host, name.ptr, name.len);
+    host[name.len] = '\0';
+    *out = (struct inet_address){0};
+    if (is_v6) {
+        out->len = sizeof out->socket.v6;
+        out->socket.v6.sin6_family = AF_INET6;
+        out->socket.v6.sin6_port = htons((uint16_t)port);
+        return inet_pton(AF_INET6, host, &out->socket.v6.sin6_addr) == 1;
+    }
+    out->len = sizeof out->socket.v4;
+    out->socket.v4.sin_family = AF_INET;
+    out->socket.v4.sin_port = htons((uint16_t)port);
+    return inet_pton(AF_INET, host, &out->socket.v4.sin_addr) == 1;
+}
+
+static void inet_print(int fd, char *out, size_t out_max)
+{
+    struct inet_address bound = {.len = sizeof bound.socket};
+    char host[64] = "";
+    if (getsockname(fd, &bound.socket.any, &bound.len) < 0)
+        return;
+    if (bound.socket.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &bound.socket.v6.sin6_addr, host, sizeof host);
+        snprintf(out, out_max, "[%s]:%u", host, (unsigned)ntohs(bound.socket.v6.sin6_port));
+    } else {
+        inet_ntop(AF_INET, &bound.socket.v4.sin_addr, host, sizeof host);
+        snprintf(out, out_max, "%s:%u", host, (unsigned)ntohs(bound.socket.v4.sin_port));
+    }
+}
+
+int listen_open(const char *address, bool is_shared, unsigned unix_mode, char *out_bound,
+                size_t out_bound_max, struct err *err)
+{
+    if (!strncmp(address, "unix:", 5)) {
+        snprintf(out_bound, out_bound_max, "%s", address);
+        return listen_unix(address + 5, unix_mode, err);
+    }
+    struct inet_address parsed;
+    if (!inet_parse(address, &parsed)) {
+        err_set(err,
+                "%s is not an address to listen on: write 127.0.0.1:8080, [::1]:8080 or unix:/path",
+                address);
+        return -1;
+    }
+    int fd = listen_on(parsed.socket.any.sa_family, &parsed.socket.any, parsed.len, is_shared);
+    if (fd < 0)
+        err_errno(err, "cannot listen on %s", address);
+    else
+        inet_print(fd, out_bound, out_bound_max);
+    return fd;
+}

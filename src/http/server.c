@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+// Connections and the life of libmicrohttpd on our loop. It runs in external epoll mode: its epoll
+// descriptor is one of our watches, and it is run once at the end of each turn that gave it reason
+// to. Sockets are accepted here (several listeners, any address family) and handed over. Traps of
+// the library that this file and its siblings step round are named where they do.
+#include "http/server.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "http/server_handler.h"
+#include "http/server_private.h"
+
+#define ACCEPTS_PER_TURN 32
+#define TICK_MS          1000
+
+struct listener {
+    struct list link;
+    struct watch watch;
+    struct server *server;
+    bool is_unix;
+};
+
+void server_want_run(struct server *server)
+{
+    loop_defer(server->loop, &server->run_task);
+}
+
+static void on_run(struct task *task)
+{
+    struct server *server = CONTAINER_OF(task, struct server, run_task);
+    MHD_run(server->daemon);
+    // Connections are edge-triggered inside: what was not consumed is remembered there only.
+    MHD_UNSIGNED_LONG_LONG timeout_ms;
+    if (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0)
+        server_want_run(server);
+}
+
+static void on_epoll_ready(struct watch *watch, unsigned ready)
+{
+    (void)ready;
+    server_want_run(CONTAINER_OF(watch, struct server, epoll_watch));
+}
+
+static void on_tick(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, tick_timer);
+    server_want_run(server);
+    timer_start(server->loop, timer, TICK_MS);
+}
+
+// -- connections -------------------------------------------------------------------------------
+
+static void on_deadline(struct timer *timer)
+{
+    // libmicrohttpd's own limit is on inactivity: a byte now and then would hold a connection for
+    // ever.
+    const struct conn *conn = CONTAINER_OF(timer, struct conn, deadline);
+    log_debug("client.too_slow", F_NUM("fd", conn->fd));
+    shutdown(conn->fd, SHUT_RDWR);
+}
+
+void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
+{
+    if (delay_ms)
+        timer_start(conn->server->loop, &conn->deadline, delay_ms);
+    else
+        timer_disarm(&conn->deadline);
+}
+
+static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
+{
+    struct conn *conn = mem_alloc(sizeof *conn);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    conn->server = server;
+    conn->mhd = mhd;
+    conn->fd = info ? info->connect_fd : -1;
+    conn->is_unix = server->accepting && server->accepting->is_unix;
+    struct ucred peer;
+    socklen_t peer_len = sizeof peer;
+    conn->peer_uid = UINT32_MAX;
+    if (conn->is_unix && !getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len))
+        conn->peer_uid = peer.uid;
+    timer_init(&conn->deadline, on_deadline);
+    conn_set_deadline(conn, server->config.header_timeout_ms);
+    list_append(&server->conns, &conn->link);
+    server->conn_count++;
+    return conn;
+}
+
+static void conn_free(struct conn *conn)
+{
+    timer_stop(conn->server->loop, &conn->deadline);
+    list_remove(&conn->link);
+    conn->server->conn_count--;
+    mem_free(conn);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = conn_new(arg, mhd);
+    } else if (*context) {
+        conn_free(*context);
+        *context = NULL;
+    }
+}
+
+static void server_add_connection(struct server *server, const struct listener *listener, int fd)
+{
+    // The address is not used, and libmicrohttpd 0.9.75 reads past the end of a bound unix
+    // client's.
+    struct sockaddr_storage address = {.ss_family = listener->is_unix ? AF_UNIX : AF_INET};
+    server->accepting = listener;
+    // When this fails it has closed the descriptor.
+    if (MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address,
+                           sizeof(struct sockaddr_in)) != MHD_YES)
+        log_warn("client.not_accepted", F_TEXT("why", strerror(errno)));
+    server->accepting = NULL;
+    server_want_run(server);
+}
+
+static void server_watch_listeners(struct server *server, bool on)
+{
+    for (struct list *link = server->listeners.next; link != &server->listeners;
+         link = link->next) {
+        struct listener *listener = CONTAINER_OF(link, struct listener, link);
+        if (!on)
+            watch_stop(server->loop, &listener->watch);
+        else if (!listener->watch.events && !server->is_draining &&
+                 !watch_start(server->loop, &listener->watch, listener->watch.fd, LOOP_READ, NULL))
+            log_error("listener.cannot_watch", F_TEXT("why", strerror(errno)));
+    }
+}
+
+// Newcomers wait in the backlog until somebody leaves; the sweep looks again.
+static void server_pause_accepting(struct server *server)
+{
+    server_watch_listeners(server, false);
+    timer_start(server->loop, &server->sweep_timer, SWEEP_MS);
+}
+
+static bool is_out_of_resources(int code)
+{
+    return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
+}
+
+static void on_listener_ready(struct watch *watch, unsigned ready)
+{
+    (void)ready;
+    const struct listener *listener = CONTAINER_OF(watch, struct listener, watch);
+    struct server *server = listener->server;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (server->conn_count >= server->config.max_connections) {
+            server_pause_accepting(server);
+            return;
+        }
+        int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            server_add_connection(server, listener, fd);
+        } else if (is_out_of_resources(errno)) {
+            log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
+            server_pause_accepting(server);
+            return;
+        } else if (errno != ECONNABORTED && errno != EINTR) {
+            return;
+        }
+    }
+}
+
+bool server_listen(struct server *server, int fd, struct err *err)
+{
+    struct listener *listener = mem_alloc(sizeof *listener);
+    int family = AF_INET;
+    socklen_t family_len = sizeof family;
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &family_len);
+    listener->server = server;
+    listener->is_unix = family == AF_UNIX;
+    listener->watch.on_ready = on_listener_ready;
+    if (!watch_start(server->loop, &listener->watch, fd, LOOP_READ, err)) {
+        mem_free(listener);
+        return false;
+    }
+    list_append(&server->listeners, &listener->link);
+    return true;
+}
+
+// -- the sweep ---------------------------------------------------------------------------------
+// Suspended connections are invisible to libmicrohttpd: that a client went away is noticed here.
+// Watching costs two system calls, so only those that have waited for a while are watched.
+
+static void on_client_gone(struct watch *watch, unsigned ready)
+{
+    (void)ready;
+    struct req *req = CONTAINER_OF(watch, struct req, gone_watch);
+    req->is_gone = true;
+    req_resume(req);
+}
+
+// True if some are still too young to be watched.
+static bool server_watch_suspended(struct server *server)
+{
+    uint64_t now = loop_now_ms(server->loop);
+    for (struct list *link = server->suspended.next; link != &server->suspended;
+         link = link->next) {
+        struct req *req = CONTAINER_OF(link, struct req, suspended_link);
+        if (req->gone_watch.events)
+            continue;
+        if (now - req->suspended_ms < SWEEP_MS)
+            return true;
+        req->gone_watch.on_ready = on_client_gone;
+        if (!watch_start(server->loop, &req->gone_watch, req->conn->fd, LOOP_HANGUP, NULL))
+            log_warn("client.cannot_watch", F_TEXT("why", strerror(errno)));
+    }
+    return false;
+}
+
+static void on_sweep(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, sweep_timer);
+    bool again = server_watch_suspended(server);
+    if (server->conn_count < server->config.max_connections)
+        server_watch_listeners(server, true);
+    else
+        again = true;
+    if (again)
+        timer_start(server->loop, timer, SWEEP_MS);
+}
+
+// -- life --------------------------------------------------------------------------------------
+
+static size_t keep_encoded(void *arg, struct MHD_Connection *mhd, char *text)
+{
+    (void)arg;
+    (void)mhd;
+    return strlen(text); // the target is ours to judge: nothing is decoded
+}
+
+static struct MHD_Daemon *server_start_daemon(struct server *server)
+{
+    uint64_t seconds = (server->config.keepalive_timeout_ms + 999) / 1000;
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)server->config.header_limit, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)server->config.max_connections + 1, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)(seconds ? seconds : 1), NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME |
+                                MHD_USE_NO_LISTEN_SOCKET,
+                            0, NULL, NULL, handler_on_call, server,                    //
+                            MHD_OPTION_ARRAY, options,                                 //
+                            MHD_OPTION_URI_LOG_CALLBACK, handler_on_target, server,    //
+                            MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,          //
+                            MHD_OPTION_NOTIFY_COMPLETED, handler_on_completed, server, //
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,       //
+                            MHD_OPTION_END);
+}
+
+struct server *server_new(struct loop *loop, const struct server_config *config,
+                          const struct server_ops *ops, void *arg, struct err *err)
+{
+    struct server *server = mem_alloc(sizeof *server);
+    *server = (struct server){.loop = loop, .config = *config, .ops = ops, .arg = arg};
+    server->parses_in_place = !strncmp(MHD_get_version(), "0.", 2);
+    list_init(&server->listeners);
+    list_init(&server->conns);
+    list_init(&server->suspended);
+    list_init(&server->spare);
+    task_init(&server->run_task, on_run);
+    timer_init(&server->tick_timer, on_tick);
+    timer_init(&server->sweep_timer, on_sweep);
+    server->epoll_watch.on_ready = on_epoll_ready;
+    server->daemon = server_start_daemon(server);
+    if (!server->daemon) {
+        err_set(err, "libmicrohttpd %s did not start", MHD_get_version());
+        goto fail;
+    }
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (!info || !watch_start(loop, &server->epoll_watch, info->epoll_fd, LOOP_READ, err))
+        goto fail;
+    timer_start(loop, &server->tick_timer, TICK_MS);
+    return server;
+fail:
+    server_free(server);
+    return NULL;
+}
+
+void server_drain(struct server *server)
+{
+    server->is_draining = true;
+    server_watch_listeners(server, false);
+    for (struct list *link = server->conns.next; link != &server->conns; link = link->next) {
+        const struct conn *conn = CONTAINER_OF(link, struct conn, link);
+        if (!conn->req)
+            shutdown(conn->fd, SHUT_RDWR);
+    }
+    server_want_run(server);
+}
+
+void server_free(struct server *server)
+{
+    if (!server)
+        return;
+    server_watch_listeners(server, false);
+    struct list *link;
+    while ((link = list_take_first(&server->listeners)))
+        mem_free(CONTAINER_OF(link, struct listener, link));
+    // libmicrohttpd aborts the program when it is stopped while a connection is suspended.
+    while (!list_is_empty(&server->suspended)) {
+        struct req *req = CONTAINER_OF(server->suspended.next, struct req, suspended_link);
+        req->is_gone = true;
+        req_resume(req);
+    }
+    watch_stop(server->loop, &server->epoll_watch);
+    timer_stop(server->loop, &server->tick_timer);
+    timer_stop(server->loop, &server->sweep_timer);
+    if (server->daemon)
+        MHD_stop_daemon(server->daemon);
+    task_cancel(&server->run_task);
+    while ((link = list_take_first(&server->spare)))
+        req_free(CONTAINER_OF(link, struct req, suspended_link));
+    mem_free(server);
+}
+
+size_t server_connection_count(const struct server *server)
+{
+    return server->conn_count;
+}
+
+const char *server_library_version(void)
+{
+    return MHD_get_version();
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// What server.c (connections, the library's life), server_request.c (a request comes in) and
+// server_reply.c (its answer goes out) share; nobody else includes this.
+#ifndef HTTP_SERVER_PRIVATE_H
+#define HTTP_SERVER_PRIVATE_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/loop.h"
+#include "http/server.h"
+
+struct MHD_Connection;
+struct MHD_Daemon;
+struct MHD_Response;
+struct listener;
+
+struct server {
+    struct loop *loop;
+    struct server_config config;
+    const struct server_ops *ops;
+    void *arg;
+    struct MHD_Daemon *daemon;
+    bool parses_in_place; // libmicrohttpd before 1.0: the guard checks the layout, queries are
+                          // hidden
+    bool is_draining;
+    struct watch epoll_watch; // libmicrohttpd's own epoll descriptor
+    struct task run_task;
+    struct timer tick_timer;  // libmicrohttpd's inactivity limits want a run now and then
+    struct timer sweep_timer; // arms the watches of connections suspended for a while
+    struct list listeners;
+    struct list conns;
+    struct list suspended; // of struct req, oldest first
+    struct list spare;     // of struct req, kept for the next request
+    size_t conn_count, spare_count;
+    const struct listener *accepting; // where the connection that is being added came from
+};
+
+struct conn {
+    struct list link;
+    struct server *server;
+    struct MHD_Connection *mhd;
+    int fd;
+    bool is_unix;
+    uint32_t peer_uid;
+    struct req *req;       // the request under way, or NULL
+    struct timer deadline; // the client owes us something until then
+};
+
+enum req_phase {
+    REQ_NEW,     // the head is not complete
+    REQ_HEAD,    // on_request was called; nothing accepted or replied yet, body not read
+    REQ_BODY,    // body bytes arrive (or are drained)
+    REQ_FULL,    // the whole request is here
+    REQ_REPLYING // the response was queued
+};
+
+struct req {
+    struct request pub;
+    // From here on cleared between requests, the target's memory excepted.
+    struct server *server;
+    struct conn *conn;
+    struct MHD_Connection *mhd;
+    struct buf target;
+    enum req_phase phase;
+    bool was_announced; // the handler knows of it: on_end is owed
+    bool is_accepted, is_draining, is_suspended, is_gone;
+    bool ends_by_close;
+    size_t drained_len;
+    struct MHD_Response *response; // ours until it is queued
+    int status;
+    struct list suspended_link; // in server->suspended, or in server->spare
+    uint64_t suspended_ms;
+    struct watch gone_watch; // the client's descriptor while the connection is suspended for long
+};
+
+static inline struct req *req_of(struct request *request)
+{
+    return CONTAINER_OF(request, struct req, pub);
+}
+
+// server.c
+#define SWEEP_MS 100
+void server_want_run(struct server *server);
+void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none
+
+// server_request.c
+void req_free(struct req *req);
+void req_suspend(struct req *req);
+void req_resume(struct req *req);
+
+#endif

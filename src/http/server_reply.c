@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// The answer goes out: a reply becomes a libmicrohttpd response. Traps stepped round here: an empty
+// value is refused by the library; `Connection` must be added before `Date`; HEAD and 304 of
+// unknown length would get a stray last chunk from 0.9.75; a reader that was suspended and then
+// fails leaves the connection half-dead until a limit is moved.
+#include <microhttpd.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "http/server.h"
+#include "http/server_private.h"
+
+#define BLOCK_SIZE_MAX (64 * 1024)
+
+static void req_make_abort_visible(struct req *req)
+{
+    // A connection with a limit of its own moves to the list that is looked through on every run.
+    unsigned seconds = (unsigned)((req->server->config.keepalive_timeout_ms + 999) / 1000) + 1;
+    MHD_set_connection_option(req->mhd, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
+    if (req->ends_by_close) {
+        // The close is the only end mark such a body has; a reset is the only way to break it.
+        struct linger reset = {.l_onoff = 1, .l_linger = 0};
+        setsockopt(req->conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+    server_want_run(req->server);
+}
+
+static ssize_t on_read(void *arg, uint64_t position, char *out, size_t out_max)
+{
+    (void)position;
+    struct req *req = arg;
+    ssize_t got = req->is_gone ? PULL_ABORT : req->server->ops->on_pull(&req->pub, out, out_max);
+    if (got > 0)
+        return got;
+    if (got == PULL_WAIT) {
+        req_suspend(req);
+        return 0;
+    }
+    if (got == PULL_END)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    req_make_abort_visible(req);
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static bool is_bodyless(const struct req *req, int status)
+{
+    return str_eq(req->pub.method, STR("HEAD")) || status == 204 || status == 304 || status == 205;
+}
+
+static struct MHD_Response *response_new(struct req *req, const struct reply *reply)
+{
+    if (reply->is_whole) // borrowed until on_end; libmicrohttpd is done with it before
+        return MHD_create_response_from_buffer(reply->body.len, (void *)(uintptr_t)reply->body.ptr,
+                                               MHD_RESPMEM_PERSISTENT);
+    if (reply->status == 204 || reply->status == 205)
+        return MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    size_t block = reply->length < BLOCK_SIZE_MAX ? (size_t)reply->length + 1 : BLOCK_SIZE_MAX;
+    uint64_t size = reply->length == REPLY_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : reply->length;
+    if (is_bodyless(req, reply->status))
+        block = 1; // never called
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(size, block, on_read, req, NULL);
+    if (response && size == MHD_SIZE_UNKNOWN && is_bodyless(req, reply->status))
+        MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return response;
+}
+
+static bool response_add_field(struct MHD_Response *response, const struct field *field)
+{
+    char name[256];
+    char small[1024];
+    if (field->name.len >= sizeof name)
+        return false;
+    memcpy(name, field->name.ptr, field->name.len);
+    name[field->name.len] = '\0';
+    if (!field->value.len)
+        return MHD_add_response_header(response, name, " ") == MHD_YES;
+    char *value = field->value.len < sizeof small ? small : mem_alloc(field->value.len + 1);
+    memcpy(value, field->value.ptr, field->value.len);
+    value[field->value.len] = '\0';
+    bool ok = MHD_add_response_header(response, name, value) == MHD_YES;
+    if (value != small)
+        mem_free(value);
+    return ok;
+}
+
+void request_reply(struct request *request, const struct reply *reply)
+{
+    struct req *req = req_of(request);
+    if (req->response || req->phase == REQ_REPLYING)
+        return;
+    struct MHD_Response *response = response_new(req, reply);
+    if (!response) {
+        log_error("reply.no_memory");
+        request_abort(request);
+        return;
+    }
+    if (reply->close || req->server->is_draining)
+        response_add_field(response, &(struct field){STR("Connection"), STR("close")});
+    for (size_t i = 0; reply->fields && i < reply->fields->count; i++)
+        if (!response_add_field(response, &reply->fields->items[i]))
+            log_warn("reply.field_dropped", F_STR("name", reply->fields->items[i].name));
+    req->ends_by_close = !reply->is_whole && reply->length == REPLY_LENGTH_UNKNOWN &&
+                         request->minor == 0 && !is_bodyless(req, reply->status);
+    req->response = response;
+    req->status = reply->status;
+    if (req->phase == REQ_BODY)
+        req->is_draining = true;
+    req_resume(req);
+}
+
+size_t request_reply_room(const struct request *request)
+{
+    const struct req *req = CONTAINER_OF(request, const struct req, pub);
+    // What libmicrohttpd keeps of the request in the pool, and room for the lines it adds itself.
+    size_t used = request->head_len + request->fields.count * 64 + 512;
+    size_t limit = req->server->config.header_limit;
+    return used < limit ? limit - used : 0;
+}

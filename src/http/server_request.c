@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+// A request comes in: libmicrohttpd's callbacks turned into the life that server.h describes. Rules
+// that keep libmicrohttpd right: no response is queued in the first call (it would close the
+// connection) unless that is wanted; what is not consumed or not decided suspends the connection
+// before the callback returns; a suspended connection is ended by resuming it and refusing the next
+// call.
+#include <microhttpd.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "http/guard.h"
+#include "http/server.h"
+#include "http/server_handler.h"
+#include "http/server_private.h"
+
+#define SPARE_MAX  1024
+#define TARGET_MAX (128 * 1024)
+// A body up to this is read to its end when the answer is known before: many a client reads only
+// when it has sent everything.
+#define DRAIN_MAX     (1024 * 1024)
+#define DRAIN_TIME_MS 5000
+
+// -- the object --------------------------------------------------------------------------------
+
+static struct req *req_new(struct server *server, struct conn *conn)
+{
+    struct list *link = list_take_first(&server->spare);
+    struct req *req;
+    if (link) {
+        req = CONTAINER_OF(link, struct req, suspended_link);
+        server->spare_count--;
+    } else {
+        req = mem_alloc(sizeof *req);
+        buf_init(&req->target, TARGET_MAX);
+    }
+    req->server = server;
+    req->conn = conn;
+    req->mhd = conn->mhd;
+    conn->req = req;
+    return req;
+}
+
+void req_free(struct req *req)
+{
+    buf_fini(&req->target);
+    mem_free(req);
+}
+
+// The fields array is large and never cleared: its count says what is valid.
+static void req_reset(struct req *req)
+{
+    struct buf target = req->target;
+    memset((char *)req + offsetof(struct req, server), 0,
+           sizeof *req - offsetof(struct req, server));
+    req->target = target;
+    buf_clear(&req->target);
+    req->pub.fields.count = 0;
+    req->pub.user = NULL;
+}
+
+static void req_end(struct req *req, bool is_complete)
+{
+    struct server *server = req->server;
+    if (req->was_announced)
+        server->ops->on_end(&req->pub, is_complete);
+    watch_stop(server->loop, &req->gone_watch);
+    list_remove(&req->suspended_link);
+    if (req->response)
+        MHD_destroy_response(req->response);
+    req->conn->req = NULL;
+    req_reset(req);
+    if (server->spare_count < SPARE_MAX) {
+        list_prepend(&server->spare, &req->suspended_link);
+        server->spare_count++;
+    } else {
+        req_free(req);
+    }
+}
+
+void req_suspend(struct req *req)
+{
+    if (req->is_suspended)
+        return;
+    struct server *server = req->server;
+    req->is_suspended = true;
+    req->suspended_ms = loop_now_ms(server->loop);
+    list_append(&server->suspended, &req->suspended_link);
+    if (server->sweep_timer.due_ms == TIMER_NEVER)
+        timer_start(server->loop, &server->sweep_timer, SWEEP_MS);
+    MHD_suspend_connection(req->mhd);
+}
+
+void req_resume(struct req *req)
+{
+    if (!req->is_suspended)
+        return;
+    req->is_suspended = false;
+    list_remove(&req->suspended_link);
+    watch_stop(req->server->loop, &req->gone_watch);
+    MHD_resume_connection(req->mhd);
+    // A resume only sets a mark, and nothing in libmicrohttpd's timeout tells of it.
+    server_want_run(req->server);
+}
+
+// -- the head ----------------------------------------------------------------------------------
+
+void *handler_on_target(void *arg, const char *target, struct MHD_Connection *mhd)
+{
+    struct server *server = arg;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct conn *conn = info ? info->socket_context : NULL;
+    if (!conn)
+        return NULL;
+    struct req *req = req_new(server, conn);
+    size_t len = strlen(target);
+    if (!buf_append(&req->target, (struct str){target, len}))
+        req->is_gone = true;
+    req->pub.target = (struct str){target, len};
+    if (server->parses_in_place) {
+        // 0.9.75 parses the query into the connection's pool and hangs when that is exhausted: an
+        // empty query is all it sees. The bytes are its own buffer's, which it is about to modify
+        // anyway.
+        char *query = strchr((char *)(uintptr_t)target, '?');
+        if (query && query[1])
+            query[1] = '\0';
+    }
+    conn_set_deadline(conn, server->config.header_timeout_ms);
+    return req;
+}
+
+struct field_collector {
+    struct req *req;
+    bool overflow;
+};
+
+static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *name,
+                                size_t name_len, const char *value, size_t value_len)
+{
+    (void)kind;
+    struct field_collector *collector = arg;
+    if (fields_add(&collector->req->pub.fields, (struct str){name, name_len},
+                   (struct str){value, value_len}))
+        return MHD_YES;
+    collector->overflow = true;
+    return MHD_NO;
+}
+
+static struct guard_verdict req_check_head(struct req *req, const char *method, const char *version)
+{
+    struct field_collector collector = {.req = req};
+    MHD_get_connection_values_n(req->mhd, MHD_HEADER_KIND, on_field, &collector);
+    if (collector.overflow)
+        return (struct guard_verdict){431, "too many header fields"};
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    req->pub.head_len = info ? info->header_size : 0;
+    struct guard_input input = {
+        .method = method,
+        .target = req->pub.target.ptr, // still the library's bytes; buf_append copied them
+        .target_len = req->pub.target.len,
+        .version = version,
+        .head_len = req->pub.head_len,
+        .in_place = req->server->parses_in_place,
+        .fields = &req->pub.fields,
+    };
+    return guard_check(&input);
+}
+
+static void req_read_framing(struct req *req)
+{
+    struct request *pub = &req->pub;
+    for (size_t i = 0; i < pub->fields.count; i++)
+        pub->fields.items[i].value = str_trim(pub->fields.items[i].value);
+    const struct field *length = fields_find(&pub->fields, STR("Content-Length"));
+    if (fields_find(&pub->fields, STR("Transfer-Encoding")))
+        pub->body = BODY_CHUNKED;
+    else if (length && str_to_u64(length->value, &pub->content_length))
+        pub->body = BODY_LENGTH;
+    else
+        pub->body = BODY_NONE;
+    pub->expects_continue =
+        fields_list_has(&pub->fields, STR("Expect"), STR("100-continue")) && pub->minor == 1;
+}
+
+static bool req_has_body(const struct req *req)
+{
+    return req->pub.body == BODY_CHUNKED ||
+           (req->pub.body == BODY_LENGTH && req->pub.content_length);
+}
+
+static enum MHD_Result req_queue(struct req *req)
+{
+    struct MHD_Response *response = req->response;
+    req->response = NULL;
+    req->phase = REQ_REPLYING;
+    conn_set_deadline(req->conn, 0);
+    enum MHD_Result result = MHD_queue_response(req->mhd, (unsigned)req->status, response);
+    MHD_destroy_response(response); // the queue has its own reference
+    return result;
+}
+
+// The answer is known and the body has not come: read a bounded one to its end, refuse others.
+static enum MHD_Result req_answer_before_body(struct req *req)
+{
+    bool is_bounded = req->pub.body == BODY_LENGTH && req->pub.content_length <= DRAIN_MAX;
+    if (req->pub.expects_continue || !is_bounded)
+        return req_queue(req); // closes behind it
+    req->phase = REQ_BODY;
+    req->is_draining = true;
+    conn_set_deadline(req->conn, DRAIN_TIME_MS);
+    return MHD_YES;
+}
+
+// Called after the handler had its say, and again after each resume before the body.
+static enum MHD_Result req_after_head(struct req *req)
+{
+    if (req->response && req_has_body(req))
+        return req_answer_before_body(req);
+    if (!req_has_body(req) || req->is_accepted) {
+        req->phase = REQ_BODY;
+        conn_set_deadline(req->conn, req_has_body(req) ? req->server->config.body_timeout_ms : 0);
+        return MHD_YES;
+    }
+    req_suspend(req);
+    return MHD_YES;
+}
+
+static enum MHD_Result req_on_head(struct req *req, const char *method, const char *version)
+{
+    struct server *server = req->server;
+    struct request *pub = &req->pub;
+    req->phase = REQ_HEAD;
+    conn_set_deadline(req->conn, 0);
+    struct guard_verdict verdict = req_check_head(req, method, version);
+    pub->method = str_of(method);
+    pub->target = buf_str(&req->target);
+    pub->minor = !strcmp(version, "HTTP/1.0") ? 0 : 1;
+    pub->is_unix = req->conn->is_unix;
+    pub->peer_uid = req->conn->peer_uid;
+    req->was_announced = true;
+    if (verdict.status) {
+        log_debug("request.refused", F_NUM("status", verdict.status), F_TEXT("why", verdict.why));
+        server->ops->on_refused(server->arg, pub, verdict.status, verdict.why);
+        return req->response ? req_queue(req) : MHD_NO;
+    }
+    req_read_framing(req);
+    server->ops->on_request(server->arg, pub);
+    return req_after_head(req);
+}
+
+// -- body and end ------------------------------------------------------------------------------
+
+static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *len)
+{
+    if (req->is_draining) {
+        req->drained_len += *len;
+        *len = 0;
+        return req->drained_len <= DRAIN_MAX ? MHD_YES : MHD_NO;
+    }
+    conn_set_deadline(req->conn, req->server->config.body_timeout_ms);
+    size_t taken = req->server->ops->on_body(&req->pub, (struct str){bytes, *len});
+    *len -= taken;
+    if (req->response) {
+        req->is_draining = true;
+        req->drained_len = *len;
+        *len = 0;
+        conn_set_deadline(req->conn, DRAIN_TIME_MS);
+    } else if (*len) {
+        // Not suspending here would make libmicrohttpd spin.
+        conn_set_deadline(req->conn, 0);
+        req_suspend(req);
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result req_on_full(struct req *req)
+{
+    if (req->phase == REQ_BODY) {
+        req->phase = REQ_FULL;
+        conn_set_deadline(req->conn, 0);
+        if (!req->is_draining)
+            req->server->ops->on_body_end(&req->pub);
+    }
+    if (req->response)
+        return req_queue(req);
+    req_suspend(req);
+    return MHD_YES;
+}
+
+enum MHD_Result handler_on_call(void *arg, struct MHD_Connection *mhd, const char *url,
+                                const char *method, const char *version, const char *upload,
+                                size_t *upload_len, void **context)
+{
+    (void)arg;
+    (void)mhd;
+    (void)url;
+    struct req *req = *context;
+    if (!req || req->is_gone)
+        return MHD_NO;
+    if (req->phase == REQ_NEW)
+        return req_on_head(req, method, version);
+    if (req->phase == REQ_HEAD)
+        return req_after_head(req);
+    if (*upload_len)
+        return req_on_body(req, upload, upload_len);
+    return req_on_full(req);
+}
+
+void handler_on_completed(void *arg, struct MHD_Connection *mhd, void **context,
+                          enum MHD_RequestTerminationCode code)
+{
+    (void)mhd;
+    struct server *server = arg;
+    struct req *req = *context;
+    *context = NULL;
+    if (!req)
+        return;
+    struct conn *conn = req->conn;
+    bool is_complete = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !req->is_gone;
+    req_end(req, is_complete);
+    // From here to the next complete head: idle for keepalive_timeout, then header_timeout for the
+    // head.
+    conn_set_deadline(conn, server->config.keepalive_timeout_ms + server->config.header_timeout_ms);
+}
+
+// -- what the handler says ---------------------------------------------------------------------
+
+void request_accept(struct request *request)
+{
+    struct req *req = req_of(request);
+    req->is_accepted = true;
+    req_resume(req);
+}
+
+void request_resume(struct request *request)
+{
+    struct req *req = req_of(request);
+    if (req->phase == REQ_BODY)
+        req_resume(req);
+}
+
+void request_wake(struct request *request)
+{
+    struct req *req = req_of(request);
+    if (req->phase == REQ_REPLYING)
+        req_resume(req);
+}
+
+void request_abort(struct request *request)
+{
+    struct req *req = req_of(request);
+    req->is_gone = true;
+    if (req->is_suspended)
+        req_resume(req);
+    else
+        shutdown(req->conn->fd, SHUT_RDWR);
+}

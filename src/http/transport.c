@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+// See transport.h. Every link of a pool is in exactly one place: `idle`, `connecting`, or out on a
+// lease. A link that comes up is not tied to the lease it was opened for: it goes to whoever has
+// waited longest.
+#include "http/transport.h"
+
+#include "base/log.h"
+
+struct member {        // a link and its place in the pool
+    struct list place; // in pool->idle or pool->connecting; unlinked while out on a lease
+    struct pool *pool;
+    struct link *link;
+    struct lease *lease;
+    uint64_t idle_since_ms;
+};
+
+struct pool {
+    struct loop *loop;
+    struct link_context *context;
+    struct pool_config config;
+    struct list idle; // most recently used first
+    struct list connecting;
+    struct list waiting; // of struct lease, longest first
+    struct pool_counts count;
+    struct timer idle_timer;
+    struct task handover_task;
+};
+
+static void member_close(struct member *member)
+{
+    list_remove(&member->place);
+    link_close(member->link);
+    mem_free(member);
+}
+
+static void member_lease(struct member *member, struct lease *lease, bool is_reused)
+{
+    lease->link = member->link;
+    lease->is_reused = is_reused;
+    member->lease = lease;
+    member->pool->count.in_use++;
+}
+
+static struct member *pool_take_idle(struct pool *pool)
+{
+    struct list *place = list_take_first(&pool->idle);
+    if (!place)
+        return NULL;
+    pool->count.idle--;
+    return CONTAINER_OF(place, struct member, place);
+}
+
+static size_t pool_total(const struct pool *pool)
+{
+    return pool->count.idle + pool->count.in_use + pool->count.connecting;
+}
+
+static void on_connect(struct link *link, enum link_error error, const char *why);
+static void on_ready(struct link *link, bool is_hangup);
+static const struct link_ops member_ops = {.on_connect = on_connect, .on_ready = on_ready};
+
+static void pool_connect(struct pool *pool)
+{
+    struct member *member = mem_alloc(sizeof *member);
+    member->pool = pool;
+    list_append(&pool->connecting, &member->place);
+    pool->count.connecting++;
+    pool->count.connects++;
+    member->link = link_new(pool->context, &pool->config.target, &member_ops, member);
+}
+
+// One connection on its way up for each who waits, within the ceiling. An idle one (those that wait
+// want a fresh one then) makes room.
+static void pool_connect_for_waiting(struct pool *pool)
+{
+    while (pool->count.connecting < pool->count.waiting) {
+        if (pool_total(pool) >= pool->config.connections_max) {
+            struct member *idle = pool_take_idle(pool);
+            if (!idle)
+                return;
+            member_close(idle);
+        }
+        pool_connect(pool);
+    }
+}
+
+static struct lease *pool_take_waiting(struct pool *pool, bool is_fresh)
+{
+    for (struct list *node = pool->waiting.next; node != &pool->waiting; node = node->next) {
+        struct lease *lease = CONTAINER_OF(node, struct lease, queue_link);
+        if (lease->wants_fresh && !is_fresh)
+            continue;
+        list_remove(node);
+        pool->count.waiting--;
+        return lease;
+    }
+    return NULL;
+}
+
+static void pool_keep_idle(struct pool *pool, struct member *member)
+{
+    member->lease = NULL;
+    member->idle_since_ms = loop_now_ms(pool->loop);
+    list_prepend(&pool->idle, &member->place);
+    if (pool->count.idle++ == 0 && pool->idle_timer.due_ms == TIMER_NEVER)
+        timer_start(pool->loop, &pool->idle_timer, pool->config.idle_timeout_ms);
+    while (pool->count.idle > pool->config.idle_max) {
+        pool->count.idle--;
+        member_close(CONTAINER_OF(pool->idle.prev, struct member, place));
+    }
+}
+
+static void on_connect(struct link *link, enum link_error error, const char *why)
+{
+    struct member *member = link_owner(link);
+    struct pool *pool = member->pool;
+    list_remove(&member->place);
+    pool->count.connecting--;
+    struct lease *lease = pool_take_waiting(pool, true);
+    if (error != LINK_OK) {
+        member_close(member);
+        if (lease)
+            lease->on_failed(lease, error, why);
+        pool_connect_for_waiting(pool);
+    } else if (lease) {
+        member_lease(member, lease, false);
+        lease->on_link(lease);
+    } else {
+        pool_keep_idle(pool, member);
+    }
+}
+
+static void on_ready(struct link *link, bool is_hangup)
+{
+    struct member *member = link_owner(link);
+    if (member->lease) {
+        member->lease->on_ready(member->lease, is_hangup);
+        return;
+    }
+    // Idle: whatever can be read now (an end, an alert, a stray response) would spoil the next
+    // request.
+    char byte;
+    if (!is_hangup && link_recv(link, &byte, 1) == LINK_AGAIN)
+        return;
+    member->pool->count.idle--;
+    member_close(member);
+}
+
+static void on_idle_timer(struct timer *timer)
+{
+    struct pool *pool = CONTAINER_OF(timer, struct pool, idle_timer);
+    uint64_t now = loop_now_ms(pool->loop);
+    while (!list_is_empty(&pool->idle)) {
+        struct member *oldest = CONTAINER_OF(pool->idle.prev, struct member, place);
+        uint64_t idle_ms = now - oldest->idle_since_ms;
+        if (idle_ms < pool->config.idle_timeout_ms) {
+            timer_start(pool->loop, timer, pool->config.idle_timeout_ms - idle_ms);
+            return;
+        }
+        pool->count.idle--;
+        member_close(oldest);
+    }
+}
+
+bool lease_take(struct pool *pool, struct lease *lease)
+{
+    lease->pool = pool;
+    lease->link = NULL;
+    struct member *member = lease->wants_fresh ? NULL : pool_take_idle(pool);
+    if (member) {
+        member_lease(member, lease, true);
+        return true;
+    }
+    list_append(&pool->waiting, &lease->queue_link);
+    pool->count.waiting++;
+    pool_connect_for_waiting(pool);
+    return false;
+}
+
+void lease_end(struct lease *lease, bool is_reusable)
+{
+    struct pool *pool = lease->pool;
+    if (!pool)
+        return;
+    lease->pool = NULL;
+    if (!lease->link) {
+        if (list_is_linked(&lease->queue_link)) {
+            list_remove(&lease->queue_link);
+            pool->count.waiting--;
+        }
+        return;
+    }
+    struct link *link = lease->link;
+    struct member *member = link_owner(link);
+    lease->link = NULL;
+    pool->count.in_use--;
+    if (!is_reusable || link_has_hung_up(link)) {
+        member_close(member);
+        pool_connect_for_waiting(pool);
+        return;
+    }
+    pool_keep_idle(pool, member);
+    // Not handed over here: the one who waits must not be called from inside another's end.
+    if (pool->count.waiting)
+        loop_defer(pool->loop, &pool->handover_task);
+}
+
+static void on_handover(struct task *task)
+{
+    struct pool *pool = CONTAINER_OF(task, struct pool, handover_task);
+    struct lease *lease;
+    while (pool->count.idle && (lease = pool_take_waiting(pool, false))) {
+        member_lease(pool_take_idle(pool), lease, true);
+        lease->on_link(lease);
+    }
+}
+
+struct pool *pool_new(struct loop *loop, struct link_context *context,
+                      const struct pool_config *config)
+{
+    struct pool *pool = mem_alloc(sizeof *pool);
+    pool->loop = loop;
+    pool->context = context;
+    pool->config = *config;
+    list_init(&pool->idle);
+    list_init(&pool->connecting);
+    list_init(&pool->waiting);
+    timer_init(&pool->idle_timer, on_idle_timer);
+    task_init(&pool->handover_task, on_handover);
+    return pool;
+}
+
+void pool_free(struct pool *pool)
+{
+    if (!pool)
+        return;
+    while (!list_is_empty(&pool->idle))
+        member_close(CONTAINER_OF(pool->idle.next, struct member, place));
+    while (!list_is_empty(&pool->connecting))
+        member_close(CONTAINER_OF(pool->connecting.next, struct member, place));
+    timer_stop(pool->loop, &pool->idle_timer);
+    task_cancel(&pool->handover_task);
+    mem_free(pool);
+}
+
+struct pool_counts pool_count(const struct pool *pool)
+{
+    return pool->count;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// A worker's connections to one upstream: a pool of links, most recently used first, idle ones
+// watched, a ceiling on all, and a queue for those who wait. One pool per upstream and worker; it
+// knows no HTTP.
+#ifndef HTTP_TRANSPORT_H
+#define HTTP_TRANSPORT_H
+
+#include <stddef.h>
+
+#include "base/list.h"
+#include "http/link.h"
+
+struct pool;
+
+struct pool_config {
+    struct link_target target; // borrowed strings: must outlive the pool
+    size_t connections_max;    // all: on their way up, in use, idle
+    size_t idle_max;
+    uint64_t idle_timeout_ms; // an idle one is closed after that
+};
+
+struct pool *pool_new(struct loop *loop, struct link_context *context,
+                      const struct pool_config *config) WARN_UNUSED;
+void pool_free(struct pool *pool); // no lease may be out or waiting
+
+// One borrowed link, or the wait for it. Memory and callbacks are the borrower's.
+struct lease {
+    struct list queue_link;
+    struct pool *pool;
+    struct link *link; // while it is out
+    bool is_reused;    // has carried requests before
+    bool wants_fresh;  // only a connection that is new
+    // Exactly one of both, later, from the loop; only if lease_take() said false.
+    void (*on_link)(struct lease *lease);
+    void (*on_failed)(struct lease *lease, enum link_error error, const char *why);
+    // While it is out.
+    void (*on_ready)(struct lease *lease, bool is_hangup);
+};
+
+// True: lease->link is set at once. False: on_link or on_failed follows.
+bool lease_take(struct pool *pool, struct lease *lease) WARN_UNUSED;
+// Ends the lease or the wait for it. is_reusable: the link is exactly between two messages.
+void lease_end(struct lease *lease, bool is_reusable);
+
+struct pool_counts {
+    size_t idle, in_use, connecting, waiting;
+    uint64_t connects; // since the start
+};
+struct pool_counts pool_count(const struct pool *pool);
+
+#endif
