@@ -263,7 +263,7 @@ static enum chunk_state step_extension(struct h1_chunks *chunks, char c)
     }
     if (c == '\r')
         return SIZE_LF;
-    return field_value_has(c) ? EXTENSION : BROKEN;
+    return field_value_allows(c) ? EXTENSION : BROKEN;
 }
 
 static enum chunk_state end_size_line(struct h1_chunks *chunks, char c)
@@ -284,7 +284,7 @@ static enum chunk_state step_trailer(struct h1_chunks *chunks, char c)
     if (chunks->state == TRAILER_VALUE) {
         if (c == '\r')
             return TRAILER_LF;
-        return field_value_has(c) ? TRAILER_VALUE : BROKEN;
+        return field_value_allows(c) ? TRAILER_VALUE : BROKEN;
     }
     if (str_is_tchar(c))
         return TRAILER_NAME;

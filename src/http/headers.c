@@ -140,7 +140,7 @@ bool field_name_is_valid(struct str name)
     return str_is_token(name);
 }
 
-bool field_value_has(char c)
+bool field_value_allows(char c)
 {
     unsigned char byte = (unsigned char)c;
     return byte >= 0x20 ? byte != 0x7f : byte == '\t';
@@ -167,11 +167,11 @@ bool field_value_is_valid(struct str value)
         if (!word_is_suspect(word))
             continue;
         for (size_t i = at; i < at + 8; i++) // it may be a tab
-            if (!field_value_has(value.ptr[i]))
+            if (!field_value_allows(value.ptr[i]))
                 return false;
     }
     for (; at < value.len; at++)
-        if (!field_value_has(value.ptr[at]))
+        if (!field_value_allows(value.ptr[at]))
             return false;
     return true;
 }
