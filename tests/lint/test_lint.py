@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""Each rule of the lint is shown here to find what it is there to find, and to let the good twin pass."""
+import clang
+import gates
+import layers
+import pytest
+import words
+
+LICENCE = "// SPDX-License-Identifier: MIT\n// What it owns.\n"
+
+
+def messages(faults):
+    return [fault[-1] for fault in faults]
+
+
+@pytest.mark.parametrize(
+    "name, text, why",
+    [
+        ("http/h1.c", '#include "config/config.h"', "must not know config/"),  # siblings
+        ("base/buf.c", '#include "http/h1.h"', "must not know http/"),  # upwards
+        ("http/h1.c", '#include "h1.h"', "with its folder"),
+        ("proxy/route.c", "#include <curl/curl.h>", "only in files like"),
+        ("http/fetch.h", "#include <curl/curl.h>", "only in files like"),
+        ("http/h1.c", "#  include <microhttpd.h>", "only in files like"),
+        ("proxy/route.c", "#include <jansson.h>", "only in files like"),
+        ("base/mem.c", "#include <sys/epoll.h>", "only in files like"),
+        ("base/mem.c", "#include <zlib.h>", "a library without a door"),
+        ("stray/x.c", "", "is in no layer"),
+    ],
+)
+def test_layers_finds(name, text, why):
+    assert why in "".join(messages(layers.faults_of(name, text)))
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("token/grant.c", '#include <jansson.h>\n#include "base/buf.h"\n#include "http/fetch.h"'),
+        ("http/transport_tls.c", "#include <curl/curl.h>"),
+        ("main.c", '#include "cli/command.h"\n#include <stdio.h>'),
+    ],
+)
+def test_layers_passes(name, text):
+    assert messages(layers.faults_of(name, text)) == []
+
+
+def function(body):
+    return f"static int noun_verb(int a,\n                     int b)\n{{\n{body}}}\n"
+
+
+@pytest.mark.parametrize(
+    "name, text, why",
+    [
+        ("src/a.c", "int a;\n", "first line must be the licence"),
+        ("src/a.c", "// SPDX-License-Identifier: MIT\nint a;\n", "after the licence line"),
+        ("scripts/a", "#!/bin/sh\necho\n", "first line must be the licence"),
+        ("tests/unit/a.c", LICENCE + "x = strcpy (a, b);\n", "strcpy() is banned"),
+        ("src/a.c", LICENCE + "x = alloca(8);\n", "alloca() is banned"),
+        ("src/a.c", LICENCE + function("    ;\n" * 57), "noun_verb(): 61 lines"),
+        ("src/a.c", LICENCE + function("    if (a && b)\n        a = b ? 1 : 2;\n" * 5), "16 branches"),
+        ("src/a.c", LICENCE + "int x;\n" * 499, "501 lines"),
+    ],
+)
+def test_gates_finds(name, text, why):
+    assert why in "".join(messages(gates.file_faults(name, text, [])))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        function("    ;\n" * 56),
+        function('    f("if if strcpy(x)"); // strcpy(y) && && &&\n' * 50),
+        function("    switch (a) {\n" + "    case 1:\n" * 20 + "        b = 1;\n    }\n"),
+        "static const struct row table[] = {\n" + "    {1},\n" * 100 + "};\n",
+        "int x = file->strcpy(1);\n",
+    ],
+)
+def test_gates_passes(text):
+    assert messages(gates.file_faults("src/a.c", LICENCE + text, [])) == []
+
+
+def test_gates_measures_a_function():
+    (found,) = gates.functions_of(LICENCE + function("    return a;\n"))
+    assert (found.name, found.first, found.lines, found.branches) == ("noun_verb", 3, 5, 1)
+
+
+@pytest.mark.parametrize(
+    "name, text, why",
+    [
+        ("a.md", "see /ro" + "ot/notes.txt", "path of somebody's machine"),
+        ("a.md", "see /srv/build/tree/x", "path of this machine"),
+        ("a.c", "ey" + "J" + "a" * 30 + ".eyJ" + "b" * 30 + ".c", "JSON web token"),
+        ("a/package-lock.json", ' "resolved": "https://registry.example"', "download address"),
+    ],
+)
+def test_words_finds(name, text, why):
+    assert why in "".join(messages(words.faults_of(name, text, "/srv/build/tree/")))
+
+
+def test_words_passes():
+    assert messages(words.faults_of("a.md", "/etc/bearerd, /run/bearerd, eyJ0", "/srv/build/tree/")) == []
+
+
+def test_clang_format_finds_a_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(clang, "ROOT", tmp_path)
+    (tmp_path / ".clang-format").write_text("BasedOnStyle: LLVM\n")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/a.c").write_text("int a;\n")
+    assert clang.format_check()
+    (tmp_path / "src/a.c").write_text("int   a;\n")
+    assert not clang.format_check()
+
+
+def test_clang_tidy_finds_a_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(clang, "ROOT", tmp_path)
+    (tmp_path / ".clang-tidy").write_text("Checks: '-*,bugprone-*'\nWarningsAsErrors: '*'\n")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/compile_commands.json").write_text(
+        f'[{{"directory": "{tmp_path}", "file": "src/a.c", "command": "cc -c src/a.c"}}]'
+    )
+    (tmp_path / "src/a.c").write_text("int f(int a)\n{\n    return a;\n}\n")
+    assert clang.tidy_check(tmp_path / "build")
+    (tmp_path / "src/a.c").write_text("int f(int a)\n{\n    if (a)\n        return a;\n    else\n        return a;\n}\n")
+    assert not clang.tidy_check(tmp_path / "build")
