@@ -219,7 +219,7 @@ static const struct bad_row bad_rows[] = {
     {"status +20", STR("HTTP/1.1 +20 OK\r\n\r\n"), "three digits"},
     {"no status", STR("HTTP/1.1\r\n\r\n"), "malformed status line"},
     {"no status with space", STR("HTTP/1.1 \r\n\r\n"), "malformed status line"},
-    {"two spaces", STR("HTTP/1.1  200 OK\r\n\r\n"), "three digits"},
+    {"two spaces", STR("HTTP/1.1  200 OK\r\n\r\n"), "malformed status line"},
     {"tab", STR("HTTP/1.1\t200 OK\r\n\r\n"), "malformed status line"},
     {"tab behind status", STR("HTTP/1.1 200\tOK\r\n\r\n"), "malformed status line"},
     {"HM-3 HTTP/2.0", STR("HTTP/2.0 200 OK\r\n\r\n"), "HTTP/1.x"},
