@@ -176,8 +176,6 @@ static struct guard_verdict check_content(const struct guard_input *input)
         return refuse(400, "malformed method");
     if (!is_http11 && !str_eq(version, STR("HTTP/1.0")))
         return refuse(505, "the version is neither HTTP/1.0 nor HTTP/1.1");
-    if (input->has_more_fields)
-        return refuse(431, "too many fields");
     struct guard_verdict verdict = check_fields(input->fields, &facts);
     if (!verdict.status)
         verdict = check_host(&facts, is_http11);
