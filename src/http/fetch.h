@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Small bounded HTTP requests of our own (token endpoint): ordinary libcurl transfers on a loop. Never follows
-// redirects, never uses proxies or other settings from the environment, always verifies TLS.
+// Small bounded HTTP requests of our own (token endpoint): ordinary libcurl transfers on a loop.
+// Never follows redirects, never uses proxies or other settings from the environment, always
+// verifies TLS.
 #ifndef HTTP_FETCH_H
 #define HTTP_FETCH_H
 
@@ -26,7 +27,7 @@ enum fetch_error {
     FETCH_BROKEN, // cut off, not HTTP
 };
 
-struct fetch_request { // everything is copied by fetch_start
+struct fetch_request {  // everything is copied by fetch_start
     const char *method; // "POST", "GET"
     const char *url;
     const char *const *headers; // "Name: value", NULL-terminated; checked for CR, LF, NUL
@@ -49,8 +50,9 @@ struct fetch_response { // borrowed for the call
 
 typedef void fetch_done_fn(void *arg, const struct fetch_response *response);
 
-// NULL and err when the request itself is unusable (bad URL, header with control characters, missing TLS
-// file); otherwise done is called exactly once, later, from the loop, unless fetch_cancel() came before.
+// NULL and err when the request itself is unusable (bad URL, header with control characters,
+// missing TLS file); otherwise done is called exactly once, later, from the loop, unless
+// fetch_cancel() came before.
 struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *request,
                           fetch_done_fn *done, void *arg, struct err *err) WARN_UNUSED;
 void fetch_cancel(struct fetch *fetch);

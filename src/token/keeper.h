@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The only one who fetches tokens: one per process, on the control thread. Single flight is global for
-// free, and no lock is needed. It renews ahead of expiry the slots in use, backs off after failures, and
-// publishes tokens and failures to every view.
+// The only one who fetches tokens: one per process, on the control thread. Single flight is global
+// for free, and no lock is needed. It renews ahead of expiry the slots in use, backs off after
+// failures, and publishes tokens and failures to every view.
 #ifndef TOKEN_KEEPER_H
 #define TOKEN_KEEPER_H
 
@@ -12,27 +12,43 @@
 #include "config/config.h"
 #include "token/token.h"
 
+struct fetcher;
 struct keeper;
+struct source;
 struct view;
 
-// The config is referenced. Control thread.
+// The config is referenced; its slots are the keeper's. Nothing is fetched before it is wanted.
+// Control thread.
 struct keeper *keeper_new(struct loop *loop, struct config *config, struct err *err) WARN_UNUSED;
-void keeper_free(struct keeper *keeper); // cancels what is under way; after all views are gone
+// Cancels what is under way; after all views are gone. Notes still on their way are harmless,
+// before or after; a keeper_get() not yet answered never will be. NULL is fine.
+void keeper_free(struct keeper *keeper);
+
+// What the tests put in the place of the real thing; NULL members stand for that.
+struct keeper_parts {
+    struct source *(*source_new)(struct loop *loop, struct fetcher *fetcher,
+                                 const struct config_slot *slot);
+    const struct pace *pace;
+};
+struct keeper *keeper_new_of(struct loop *loop, struct config *config,
+                             const struct keeper_parts *parts, struct err *err) WARN_UNUSED;
 
 // What views tell it; any thread (they are posted to the keeper's loop).
 enum keeper_note {
-    KEEPER_WANT, // a request waits
+    KEEPER_WANT, // a request waits: answered with a token or a failure, to all views
     KEEPER_USED, // the current token has been used
     KEEPER_DUE,  // a request met a token past its soft expiry
 };
 void keeper_tell(struct keeper *keeper, size_t slot, enum keeper_note note);
 
-// Internal to token/: a view's registration. Publishing calls view_publish() on the view's loop.
+// Internal to token/: a view's registration, on the control thread while the view's loop does not
+// run. Tokens already there are published to it at once.
 void keeper_attach(struct keeper *keeper, struct view *view);
 void keeper_detach(struct keeper *keeper, struct view *view);
 
-// For the demo, `token` and status pages: calls on_done once, on the keeper's loop, with the slot's token,
-// fetched if need be, or the failure. No cancelling: arg must live as long as the keeper.
+// For the demo, `token` and status pages: calls on_done once, later, on the keeper's loop, with the
+// slot's token, fetched if need be, or the failure; the other one is NULL, both borrowed for the
+// call. Control thread. No cancelling: arg must live as long as the keeper.
 void keeper_get(struct keeper *keeper, size_t slot,
                 void (*on_done)(void *arg, const struct token *token,
                                 const struct token_failure *failure),
@@ -40,7 +56,9 @@ void keeper_get(struct keeper *keeper, size_t slot,
 
 // Counters since start, for tests, the demo and (later) metrics. Control thread.
 struct keeper_stats {
-    uint64_t fetches, failures, renewals;
+    uint64_t fetches;  // started
+    uint64_t failures; // ended without a token
+    uint64_t renewals; // brought a token while the one before could still be used
 };
 struct keeper_stats keeper_stats(const struct keeper *keeper, size_t slot);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How a token is got. One object per slot; the keeper never has more than one fetch of a slot under way.
+// How a token is got. One object per slot; the keeper never has more than one fetch of a slot under
+// way.
 #ifndef TOKEN_SOURCE_H
 #define TOKEN_SOURCE_H
 
@@ -11,20 +12,23 @@ struct source;
 
 // What a fetch brought: the token's value and lifetime, or a failure.
 struct source_result {
-    struct str value;                // borrowed for the call; empty when failure is set
-    uint64_t sent_ms;                // when the request went out
-    uint64_t lifetime_ms;            // 0: not told, use default_ttl
-    const char *granted_scope;       // NULL: not told
+    struct str value;                    // borrowed for the call; empty when failure is set
+    uint64_t sent_ms;                    // when the request went out
+    uint64_t lifetime_ms;                // 0: not told, use default_ttl
+    const char *granted_scope;           // NULL: not told
     const struct token_failure *failure; // borrowed for the call
-    uint64_t retry_after_ms;         // 0: not told
+    uint64_t retry_after_ms;             // 0: not told
 };
 
 typedef void source_done_fn(void *arg, const struct source_result *result);
 
 struct source_ops {
-    // True means exactly one call of done, later, from the loop, unless cancelled.
+    // Exactly one call of done follows, later, from the loop, unless cancelled.
     void (*fetch)(struct source *source, source_done_fn *done, void *arg);
     void (*cancel)(struct source *source);
+    // Has what a refused fetch was made with (the secret) changed since, so that asking again may
+    // help? May be NULL: never.
+    bool (*has_changed)(struct source *source);
     void (*free)(struct source *source);
 };
 

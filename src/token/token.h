@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// An access token as a value: immutable, shared between threads by atomic reference count, wiped when
-// the last reference goes. And its counterpart, the reason why there is none. Pure: the moment is an
-// argument, all of CLOCK_BOOTTIME, in milliseconds.
+// An access token as a value: immutable, shared between threads by atomic reference count, wiped
+// when the last reference goes. And its counterpart, the reason why there is none. Pure: the moment
+// is an argument, all of CLOCK_BOOTTIME, in milliseconds.
 #ifndef TOKEN_TOKEN_H
 #define TOKEN_TOKEN_H
 
@@ -19,26 +19,27 @@ struct token {
     struct str header_name;  // "Authorization"
     struct str header_value; // "Bearer …", rendered once
     struct str value;        // the token alone: the end of header_value
-    char fingerprint[TOKEN_FINGERPRINT_LEN + 1]; // first hex digits of its SHA-256: what may be logged
-    uint64_t generation;  // grows with each token of the slot
-    uint64_t fetched_ms;  // when it arrived
-    uint64_t fetch_us;    // how long the fetch took
-    uint64_t soft_ms;     // from here on it is due for renewal
-    uint64_t hard_ms;     // from here on it must not be used (expiry - clock_skew)
-    uint64_t expires_ms;  // as the authorization server said
-    char *granted_scope;  // NULL: as asked
+    char fingerprint[TOKEN_FINGERPRINT_LEN +
+                     1]; // first hex digits of its SHA-256: what may be logged
+    uint64_t generation; // grows with each new token of the slot
+    uint64_t fetched_ms; // when it arrived
+    uint64_t fetch_us;   // how long the fetch took
+    uint64_t soft_ms;    // from here on it is due for renewal
+    uint64_t hard_ms;    // from here on it must not be used (expiry - clock_skew)
+    uint64_t expires_ms; // as the authorization server said
+    char *granted_scope; // NULL: as asked
 };
 
 struct token_times {
-    uint64_t sent_ms;       // when the token request was sent
-    uint64_t lifetime_ms;   // expires_in, or default_ttl
+    uint64_t sent_ms;     // when the token request was sent
+    uint64_t lifetime_ms; // expires_in, or default_ttl
     uint64_t clock_skew_ms, refresh_before_ms;
-    double jitter;          // 0 to 1: spreads renewals of many processes
+    double jitter; // 0 to 1: spreads renewals of many processes
 };
 
-// soft and hard by DESIGN: hard = sent + lifetime - skew; soft = hard - min(refresh_before, lifetime/4),
-// brought forward by jitter by at most a tenth of that distance. A skew that would eat more than half
-// the lifetime is cut to half of it, so that short-lived tokens stay usable.
+// soft and hard by DESIGN: hard = sent + lifetime - skew; soft = hard - min(refresh_before,
+// lifetime/4), brought forward by jitter by at most a tenth of that distance. A skew that would eat
+// more than half the lifetime is cut to half of it, so that short-lived tokens stay usable.
 void token_schedule(const struct token_times *times, uint64_t *out_soft_ms, uint64_t *out_hard_ms);
 
 // New reference, count 1. prefix may be empty.
@@ -71,15 +72,16 @@ enum token_failure_kind {
 struct token_failure {
     unsigned refs; // atomic
     enum token_failure_kind kind;
-    int status;            // HTTP status of the authorization server; 0: none
-    char error[64];        // RFC 6749 5.2 `error`, printable ASCII; "" if none
-    char text[512];        // for people: cause, with error_description; printable ASCII, no secrets
-    uint64_t retry_at_ms;  // when the keeper will ask again
+    int status;           // HTTP status of the authorization server; 0: none
+    char error[64];       // RFC 6749 5.2 `error`, printable ASCII; "" if none
+    char text[512];       // for people: cause, with error_description; printable ASCII, no secrets
+    uint64_t retry_at_ms; // when the keeper will ask again
 };
 
 struct token_failure *token_failure_new(enum token_failure_kind kind, const char *text) WARN_UNUSED;
 struct token_failure *token_failure_ref(const struct token_failure *failure);
 void token_failure_unref(const struct token_failure *failure);
-int token_failure_status(enum token_failure_kind kind); // the HTTP status for our client
+int token_failure_status(enum token_failure_kind kind);       // the HTTP status for our client
+const char *token_failure_name(enum token_failure_kind kind); // "unreachable", … for logs
 
 #endif

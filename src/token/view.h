@@ -14,26 +14,40 @@
 struct keeper;
 struct view;
 
-// Waits for a slot's next token. Memory is the caller's; exactly one call of on_token comes after
-// view_wait(), from the loop, unless view_cancel() came first.
+// Waits for a slot's next token. Memory is the caller's, zeroed before its first use; exactly one
+// call of on_token comes after view_wait(), from the loop, unless view_cancel() came first. From
+// inside on_token the waiter may wait again, and its memory may go.
 struct view_waiter {
     struct list link;
     // One of both is NULL. Borrowed for the call.
     void (*on_token)(struct view_waiter *waiter, const struct token *token,
                      const struct token_failure *failure);
+    size_t slot; // the view's
 };
 
-// The view registers itself with the keeper. Both must outlive each other's posts: free the views after
-// their loops have stopped and before the keeper.
+// The view registers itself with the keeper. Made and freed on the control thread, while the loop
+// it belongs to does not run: before the worker's thread starts and after it was joined. Views go
+// before the keeper; posts that are still on their way are harmless, also after view_free().
 struct view *view_new(struct loop *loop, struct keeper *keeper, size_t slot_count) WARN_UNUSED;
-void view_free(struct view *view); // no waiter may be left
+void view_free(struct view *view); // no waiter may be left; NULL is fine
 
-// The slot's token if it may be used now, borrowed until the next turn of the loop; NULL: view_wait().
+// The slot's token if it may be used now, borrowed until the next turn of the loop: copy the header
+// out of it at once, the next turn may bring its successor. NULL: view_wait().
 // Tells the keeper, once per token, that the slot is in use; and that it is due when it is.
 const struct token *view_get(struct view *view, size_t slot);
-// Waits for the next token or failure of the slot, and asks the keeper for one. While the keeper holds
-// off after a failure, the answer is that failure, at the end of the turn.
+// Waits for the next token or failure of the slot, and asks the keeper for one. While the keeper
+// holds off after a failure, the answer is that failure, at the end of the turn.
 void view_wait(struct view *view, size_t slot, struct view_waiter *waiter);
 void view_cancel(struct view *view, struct view_waiter *waiter); // no-op when not waiting
+
+// Why the slot's last fetch failed, borrowed until the next turn of the loop; NULL when it did not,
+// or no request had to know. For saying more than "timed out" when a wait was given up.
+const struct token_failure *view_failure(const struct view *view, size_t slot);
+
+// Internal to token/: the keeper's side, called on its thread. Brings a token (failure NULL), a
+// failure (token NULL), or takes away a token that is past its expiry (both NULL); all referenced
+// for the way.
+void view_publish(struct view *view, size_t slot, const struct token *token,
+                  const struct token_failure *failure);
 
 #endif
