@@ -8,25 +8,42 @@
 #include "base/buf.h"
 #include "config/config.h"
 #include "http/headers.h"
+#include "proxy/caller.h"
 #include "token/token.h"
 
 struct inject_input {
     struct str method;
-    struct str rest;           // raw path behind mount or base path
+    struct str rest; // raw path behind mount or base path; "*" for OPTIONS *
     struct str query;
     bool has_query;
-    const struct fields *fields;              // the client's
+    const struct fields
+        *fields; // the client's; names are tokens, values without control characters
     const struct config_upstream *upstream;
-    const struct config_route *route;         // NULL: unmatched = pass
-    const struct token *const *tokens;        // route->slot_count of them
-    bool has_length;                          // body framing decided by the caller
+    const struct config_route *route;  // NULL: unmatched = pass
+    const struct token *const *tokens; // route->slot_count of them
+    // Our name in Via. A chain of proxies of this kind is no loop, so it must tell one process from
+    // another: "bearerd-" and random hex digits, made once per process. Empty: "bearerd".
+    struct str pseudonym;
+    bool has_length; // body framing decided by the caller
     uint64_t content_length;
     bool is_chunked;
-    bool via_http_proxy;                      // upstream proxy without tunnel: absolute-form
+    bool via_http_proxy; // upstream proxy without tunnel: absolute-form
     bool client_is_http10;
 };
 
-// Appends the whole head ("GET /x HTTP/1.1\r\n…\r\n\r\n") to out. False when it would pass out's ceiling.
+// May the request go on to this route, before any token is asked for? Status 0: yes. Else 400 (the
+// client brings a credential that the route refuses, or an access_token in the query of a route
+// that injects one), 508 (it has been here before).
+struct caller_verdict inject_check(const struct inject_input *input);
+// Do the Via fields name this pseudonym?
+bool inject_is_loop(const struct fields *fields, struct str pseudonym);
+
+// Appends the whole head ("GET /x HTTP/1.1\r\n…\r\n\r\n") to out. False when it would pass out's
+// ceiling, or when a field holds a CR, LF or NUL, which those before us have not let through.
 bool inject_head(const struct inject_input *input, struct buf *out) WARN_UNUSED;
+
+// Why a set_header or remove_header cannot be, in words; NULL: it can.
+const char *inject_set_fault(const char *name, const char *value);
+const char *inject_remove_fault(const char *name);
 
 #endif

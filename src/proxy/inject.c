@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: MIT
+// See inject.h. The client's fields pass in their order, case and number but for: what belongs to
+// the connection; what frames the body (one field of ours takes its place); credentials meant for
+// us; and what upstreams take for a proxy's word about the client or the URL. Every name that is
+// dropped is dropped in its `_` spelling, too: CGI and its heirs cannot tell the two apart.
+//
+// Invariant: each token's field stands in the head once, and nothing of the client's by that name.
+#include "proxy/inject.h"
+
+#include <string.h>
+
+#include "proxy/caller.h"
+
+// ---- names
+
+static char fold(char c)
+{
+    return c == '_' ? '-' : str_lower(c);
+}
+
+static bool names_fold_equal(struct str a, struct str b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (fold(a.ptr[i]) != fold(b.ptr[i]))
+            return false;
+    return true;
+}
+
+static bool name_folds_to(struct str name, const char *prefix)
+{
+    size_t i = 0;
+    while (prefix[i] && i < name.len && fold(name.ptr[i]) == prefix[i])
+        i++;
+    return !prefix[i];
+}
+
+// Never passed on, by length of name, so that most fields cost one look. A test holds each row to
+// it.
+static const char *const dropped[][4] = {
+    [2] = {"te"},
+    [4] = {"host"},
+    [5] = {"proxy"}, // becomes HTTP_PROXY to CGI programs
+    [6] = {"expect"},
+    [7] = {"upgrade", "trailer"},
+    [9] = {"forwarded", "x-real-ip"},
+    [10] = {"connection", "keep-alive"},
+    [13] = {"x-bearerd-key", "x-rewrite-url"},
+    [14] = {"content-length", "x-original-url", "http2-settings"},
+    [16] = {"proxy-connection"},
+    [17] = {"transfer-encoding"},
+    [18] = {"proxy-authenticate"},
+    [19] = {"proxy-authorization"},
+    [25] = {"proxy-authentication-info"},
+};
+
+static bool is_dropped(struct str name)
+{
+    if (name.len < ARRAY_LEN(dropped))
+        for (const char *const *known = dropped[name.len]; *known; known++)
+            if (name_folds_to(name, *known))
+                return true;
+    switch (name.len ? name.ptr[0] | 0x20 : 0) {
+    case 'x':
+        return name_folds_to(name, "x-forwarded") || name_folds_to(name, "x-ssl-");
+    case 'c':
+        return name_folds_to(name, "client-cert");
+    default:
+        return false;
+    }
+}
+
+static bool is_authorization(struct str name)
+{
+    return name.len == 13 && str_eq_nocase(name, STR("Authorization"));
+}
+
+static bool headers_have(const struct config_headers *headers, struct str name)
+{
+    for (size_t i = 0; i < headers->count; i++)
+        if (names_fold_equal(str_of(headers->items[i].name), name))
+            return true;
+    return false;
+}
+
+static bool strings_have(const struct config_strings *names, struct str name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (names_fold_equal(str_of(names->items[i]), name))
+            return true;
+    return false;
+}
+
+// ---- may it go on?
+
+bool inject_is_loop(const struct fields *fields, struct str pseudonym)
+{
+    for (size_t i = 0; i < fields->count; i++) {
+        if (!str_eq_nocase(fields->items[i].name, STR("Via")))
+            continue;
+        struct str item, word, list = fields->items[i].value;
+        while (field_list_next(&list, &item))
+            if (str_word(&item, &word) && str_word(&item, &word) && str_eq(word, pseudonym))
+                return true;
+    }
+    return false;
+}
+
+// The name of a parameter, decoded, against a plain one.
+static bool parameter_is(struct str name, struct str wanted)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < name.len; i++, at++) {
+        char c = name.ptr[i];
+        if (c == '%' && name.len - i > 2 && str_hex_digit(name.ptr[i + 1]) >= 0 &&
+            str_hex_digit(name.ptr[i + 2]) >= 0) {
+            c = (char)(str_hex_digit(name.ptr[i + 1]) * 16 + str_hex_digit(name.ptr[i + 2]));
+            i += 2;
+        }
+        if (at >= wanted.len || c != wanted.ptr[at])
+            return false;
+    }
+    return at == wanted.len;
+}
+
+// RFC 6750 2: a request must not carry a token in more than one way.
+static bool query_has_token(struct str query)
+{
+    size_t start = 0;
+    for (size_t i = 0; i <= query.len; i++) {
+        if (i < query.len && query.ptr[i] != '&' && query.ptr[i] != ';')
+            continue;
+        struct str name = {query.ptr + start, i - start};
+        size_t equals;
+        if (str_find(name, '=', &equals))
+            name.len = equals;
+        if (parameter_is(name, STR("access_token")))
+            return true;
+        start = i + 1;
+    }
+    return false;
+}
+
+struct caller_verdict inject_check(const struct inject_input *input)
+{
+    const struct config_route *route = input->route;
+    if (input->pseudonym.len && inject_is_loop(input->fields, input->pseudonym))
+        return (struct caller_verdict){508, "loop-detected",
+                                       "the request has passed through this proxy before: an "
+                                       "upstream leads back to it"};
+    if (!route)
+        return (struct caller_verdict){0};
+    if (route->client_authorization == CLIENT_AUTH_REJECT &&
+        fields_find(input->fields, STR("Authorization")))
+        return (struct caller_verdict){400, "authorization-not-allowed",
+                                       "the client must not send Authorization on this route "
+                                       "(client_authorization = reject)"};
+    if (route->slot_count && input->has_query && query_has_token(input->query))
+        return (struct caller_verdict){400, "access-token-in-query",
+                                       "the query holds an access_token, and this route adds one "
+                                       "of its own"};
+    return (struct caller_verdict){0};
+}
+
+// ---- the head
+
+struct writer {
+    const struct inject_input *input;
+    struct buf *out;
+    struct connection_names connection;
+    bool keeps_authorization; // the client's, in place of a token's
+};
+
+static bool put(struct buf *out, struct str bytes)
+{
+    return buf_append(out, bytes);
+}
+
+// Eight bytes at a time; a byte is zero if it borrows when one is taken from it and was below 0x80
+// before.
+static bool has_zero(uint64_t word)
+{
+    return (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
+}
+
+static bool ends_line(struct str text)
+{
+    const uint64_t each = 0x0101010101010101u;
+    for (size_t i = 0; i < text.len; i += 8) {
+        uint64_t word = each * ' ';
+        memcpy(&word, text.ptr + i, text.len - i < 8 ? text.len - i : 8);
+        if (has_zero(word) || has_zero(word ^ each * '\r') || has_zero(word ^ each * '\n'))
+            return true;
+    }
+    return false;
+}
+
+static bool put_field(struct buf *out, struct str name, struct str value)
+{
+    if (ends_line(name) || ends_line(value) || !buf_reserve(out, name.len + value.len + 4))
+        return false;
+    char *at = out->ptr + out->len;
+    memcpy(at, name.ptr, name.len);
+    at += name.len;
+    *at++ = ':';
+    *at++ = ' ';
+    if (value.len)
+        memcpy(at, value.ptr, value.len);
+    at += value.len;
+    *at++ = '\r';
+    *at++ = '\n';
+    out->len += name.len + value.len + 4;
+    return true;
+}
+
+static bool put_target(const struct inject_input *input, struct buf *out)
+{
+    const struct config_url *url = &input->upstream->url;
+    struct str base = str_of(url->path);
+    bool is_asterisk = str_eq(input->rest, STR("*"));
+    bool is_ok = true;
+    if (input->via_http_proxy)
+        is_ok = put(out, url->is_https ? STR("https://") : STR("http://")) &&
+                put(out, str_of(url->authority));
+    if (is_asterisk) // in absolute-form: no path at all
+        return is_ok && (input->via_http_proxy || put(out, input->rest));
+    if (base.len > 1 || !input->rest.len)
+        is_ok = is_ok && put(out, base);
+    is_ok = is_ok && put(out, input->rest);
+    if (input->has_query)
+        is_ok = is_ok && put(out, STR("?")) && put(out, input->query);
+    return is_ok;
+}
+
+// Host comes first (RFC 9110 7.2), the upstream's own unless a set_header says otherwise.
+static bool put_host(const struct inject_input *input, struct buf *out)
+{
+    const struct config_headers *lists[] = {input->route ? &input->route->set_header : NULL,
+                                            &input->upstream->set_header};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (size_t j = 0; lists[i] && j < lists[i]->count; j++)
+            if (str_eq_nocase(str_of(lists[i]->items[j].name), STR("Host")))
+                return put_field(out, STR("Host"), str_of(lists[i]->items[j].value));
+    return put_field(out, STR("Host"), str_of(input->upstream->url.authority));
+}
+
+static bool is_token_name(const struct writer *writer, struct str name)
+{
+    const struct inject_input *input = writer->input;
+    for (size_t i = 0; input->route && i < input->route->slot_count; i++)
+        if (names_fold_equal(input->tokens[i]->header_name, name))
+            return !(writer->keeps_authorization && is_authorization(name));
+    return false;
+}
+
+static bool is_replaced(const struct writer *writer, struct str name)
+{
+    const struct inject_input *input = writer->input;
+    const struct config_upstream *upstream = input->upstream;
+    if (headers_have(&upstream->set_header, name) || strings_have(&upstream->remove_header, name))
+        return true;
+    const struct config_route *route = input->route;
+    return route && (headers_have(&route->set_header, name) ||
+                     strings_have(&route->remove_header, name) || is_token_name(writer, name));
+}
+
+static bool is_kept(const struct writer *writer, struct str name)
+{
+    if (is_dropped(name) || connection_names_has(&writer->connection, name) ||
+        is_replaced(writer, name))
+        return false;
+    return !writer->input->route || writer->keeps_authorization || !is_authorization(name);
+}
+
+static bool put_client_fields(const struct writer *writer)
+{
+    const struct fields *fields = writer->input->fields;
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct field *field = &fields->items[i];
+        if (is_kept(writer, field->name) && !put_field(writer->out, field->name, field->value))
+            return false;
+    }
+    return true;
+}
+
+static bool put_via(const struct inject_input *input, struct buf *out)
+{
+    struct str name = input->pseudonym.len ? input->pseudonym : STR("bearerd");
+    return put(out, input->client_is_http10 ? STR("Via: 1.0 ") : STR("Via: 1.1 ")) &&
+           put(out, name) && put(out, STR("\r\n"));
+}
+
+static bool put_tokens(const struct writer *writer)
+{
+    const struct inject_input *input = writer->input;
+    for (size_t i = 0; input->route && i < input->route->slot_count; i++) {
+        const struct token *token = input->tokens[i];
+        if (is_token_name(writer, token->header_name) &&
+            !put_field(writer->out, token->header_name, token->header_value))
+            return false;
+    }
+    return true;
+}
+
+// Those that `over` sets, too, are left to it.
+static bool put_set(const struct writer *writer, const struct config_headers *headers,
+                    const struct config_headers *over)
+{
+    for (size_t i = 0; i < headers->count; i++) {
+        struct str name = str_of(headers->items[i].name);
+        if (str_eq_nocase(name, STR("Host")) || is_token_name(writer, name) ||
+            (over && headers_have(over, name)))
+            continue;
+        if (!put_field(writer->out, name, str_of(headers->items[i].value)))
+            return false;
+    }
+    return true;
+}
+
+static bool put_framing(const struct inject_input *input, struct buf *out)
+{
+    if (!input->has_length)
+        return !input->is_chunked || put(out, STR("Transfer-Encoding: chunked\r\n"));
+    char digits[20];
+    size_t at = sizeof digits;
+    uint64_t left = input->content_length;
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left);
+    return put(out, STR("Content-Length: ")) &&
+           put(out, (struct str){digits + at, sizeof digits - at}) && put(out, STR("\r\n"));
+}
+
+// Most of it in one piece of memory. A guess only: what counts is the ceiling at each append.
+static void reserve(const struct inject_input *input, struct buf *out)
+{
+    size_t size = 512 + input->rest.len + input->query.len;
+    for (size_t i = 0; i < input->fields->count; i++)
+        size += input->fields->items[i].name.len + input->fields->items[i].value.len + 4;
+    for (size_t i = 0; input->route && i < input->route->slot_count; i++)
+        size += input->tokens[i]->header_value.len + 32;
+    if (!buf_reserve(out, size))
+        return;
+}
+
+bool inject_head(const struct inject_input *input, struct buf *out)
+{
+    const struct config_route *route = input->route;
+    struct writer writer = {.input = input, .out = out};
+    connection_names_init(&writer.connection, input->fields);
+    writer.keeps_authorization = route && route->client_authorization == CLIENT_AUTH_KEEP &&
+                                 fields_find(input->fields, STR("Authorization"));
+    reserve(input, out);
+    return put(out, input->method) && put(out, STR(" ")) && put_target(input, out) &&
+           put(out, STR(" HTTP/1.1\r\n")) && put_host(input, out) && put_client_fields(&writer) &&
+           put_via(input, out) && put_tokens(&writer) &&
+           put_set(&writer, &input->upstream->set_header, route ? &route->set_header : NULL) &&
+           (!route || put_set(&writer, &route->set_header, NULL)) && put_framing(input, out) &&
+           put(out, STR("\r\n"));
+}
+
+// ---- what the configuration may set
+
+// About the client or the URL: dropped from the client's fields, but a fixed one is the operator's
+// word.
+static bool may_be_fixed(struct str name)
+{
+    return name_folds_to(name, "host") || name_folds_to(name, "forwarded") ||
+           name_folds_to(name, "x-") || name_folds_to(name, "client-cert");
+}
+
+const char *inject_set_fault(const char *name, const char *value)
+{
+    struct str text = str_of(name);
+    if (!field_name_is_valid(text))
+        return "is not a valid field name";
+    if (!field_value_is_valid(str_of(value)))
+        return "the value holds control characters";
+    if (names_fold_equal(text, STR("Via")) || caller_is_key_field(text) ||
+        (is_dropped(text) && !may_be_fixed(text)))
+        return "bearerd decides this field itself";
+    return NULL;
+}
+
+const char *inject_remove_fault(const char *name)
+{
+    struct str text = str_of(name);
+    if (!field_name_is_valid(text))
+        return "is not a valid field name";
+    if (names_fold_equal(text, STR("Host")) || names_fold_equal(text, STR("Via")) ||
+        names_fold_equal(text, STR("Content-Length")) ||
+        names_fold_equal(text, STR("Transfer-Encoding")))
+        return "this field cannot be left out";
+    return NULL;
+}

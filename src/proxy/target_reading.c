@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+// What a server might take a path for. The readings are everything that the transforms of the table
+// below make of the raw path, in any order, each as often as it changes something; escapes are
+// decoded at most twice (target_parse refuses deeper ones). Any order, because servers differ in
+// just that: nginx decodes, then merges slashes, then removes dot segments; Tomcat cuts parameters
+// first; others remove dots before they decode.
+//
+// No transform makes a path longer, so memory is bounded: at most READINGS_MAX of them and
+// SCRATCH_MAX bytes; a path that has more is not worth serving.
+#include <string.h>
+
+#include "proxy/target.h"
+
+#define READINGS_MAX 256
+#define SCRATCH_MAX  (256 * 1024)
+
+// Writes the transformed path (room for path.len bytes, at least 1), returns its length.
+typedef size_t transform_fn(struct str path, char *out);
+
+static size_t decode(struct str path, char *out, bool keep_slash)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < path.len; i++) {
+        int high = -1, low = -1;
+        if (path.ptr[i] == '%' && path.len - i > 2) {
+            high = str_hex_digit(path.ptr[i + 1]);
+            low = str_hex_digit(path.ptr[i + 2]);
+        }
+        char byte = (char)(high * 16 + low);
+        if (high < 0 || low < 0 || (keep_slash && byte == '/')) {
+            out[len++] = path.ptr[i];
+        } else {
+            out[len++] = byte;
+            i += 2;
+        }
+    }
+    return len;
+}
+
+static size_t decode_all(struct str path, char *out)
+{
+    return decode(path, out, false);
+}
+
+static size_t decode_but_slash(struct str path, char *out)
+{
+    return decode(path, out, true);
+}
+
+static size_t backslash_to_slash(struct str path, char *out)
+{
+    for (size_t i = 0; i < path.len; i++)
+        out[i] = path.ptr[i] == '\\' ? '/' : path.ptr[i];
+    return path.len;
+}
+
+// "/a;x=1/b" is "/a/b" to servlet containers.
+static size_t cut_parameters(struct str path, char *out)
+{
+    size_t len = 0;
+    bool is_cut = false;
+    for (size_t i = 0; i < path.len; i++) {
+        is_cut = path.ptr[i] != '/' && (is_cut || path.ptr[i] == ';');
+        if (!is_cut)
+            out[len++] = path.ptr[i];
+    }
+    return len;
+}
+
+// A '?' or '#' that was encoded, to a proxy behind us that decodes and then parses again.
+static size_t cut_at_query(struct str path, char *out)
+{
+    size_t len = 0;
+    while (len < path.len && path.ptr[len] != '?' && path.ptr[len] != '#')
+        len++;
+    memcpy(out, path.ptr, len);
+    return len;
+}
+
+static size_t merge_slashes(struct str path, char *out)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < path.len; i++)
+        if (path.ptr[i] != '/' || len == 0 || out[len - 1] != '/')
+            out[len++] = path.ptr[i];
+    return len;
+}
+
+static struct str segment_at(struct str path, size_t slash)
+{
+    struct str rest = str_from(path, slash + 1);
+    const char *end = rest.len ? memchr(rest.ptr, '/', rest.len) : NULL;
+    return (struct str){rest.ptr, end ? (size_t)(end - rest.ptr) : rest.len};
+}
+
+// Each segment without the dots and spaces (or spaces only) at its end, as Windows has it. "." and
+// ".." stay what they are.
+static size_t cut_tails(struct str path, char *out, bool dots_too)
+{
+    size_t len = 0;
+    for (size_t slash = 0; slash < path.len;) {
+        struct str segment = segment_at(path, slash);
+        slash += segment.len + 1;
+        while (segment.len) {
+            char last = segment.ptr[segment.len - 1];
+            bool is_dots = str_eq(segment, STR(".")) || str_eq(segment, STR(".."));
+            if (last != ' ' && (!dots_too || last != '.' || is_dots))
+                break;
+            segment.len--;
+        }
+        out[len++] = '/';
+        memcpy(out + len, segment.ptr, segment.len);
+        len += segment.len;
+    }
+    return len;
+}
+
+static size_t cut_spaces(struct str path, char *out)
+{
+    return cut_tails(path, out, false);
+}
+
+static size_t cut_dots_and_spaces(struct str path, char *out)
+{
+    return cut_tails(path, out, true);
+}
+
+// RFC 3986 5.2.4. What would climb above the root stays there: those servers that do not refuse it
+// clamp it.
+static size_t remove_dots_rfc(struct str path, char *out)
+{
+    size_t len = 0;
+    for (size_t slash = 0; slash < path.len;) {
+        struct str segment = segment_at(path, slash);
+        slash += segment.len + 1;
+        bool is_up = str_eq(segment, STR(".."));
+        if (!is_up && !str_eq(segment, STR("."))) {
+            out[len++] = '/';
+            memcpy(out + len, segment.ptr, segment.len);
+            len += segment.len;
+            continue;
+        }
+        while (is_up && len && out[--len] != '/')
+            ;
+        if (slash >= path.len) // a dot segment at the end leaves its slash
+            out[len++] = '/';
+    }
+    return len;
+}
+
+// The same as path libraries do it, which leave no slash at the end: "/a/b/.." is "/a".
+static size_t remove_dots_bare(struct str path, char *out)
+{
+    size_t len = remove_dots_rfc(path, out);
+    bool had_slash = path.ptr[path.len - 1] == '/';
+    return len > 1 && out[len - 1] == '/' && !had_slash ? len - 1 : len;
+}
+
+static transform_fn *const decoders[] = {decode_all, decode_but_slash};
+static transform_fn *const transforms[] = {
+    remove_dots_rfc, merge_slashes, cut_parameters,      backslash_to_slash,
+    cut_at_query,    cut_spaces,    cut_dots_and_spaces, remove_dots_bare,
+};
+#define DECODE_DEPTH 2
+
+struct readings {
+    struct str items[READINGS_MAX];
+    uint32_t hashes[READINGS_MAX];
+    size_t count;
+    char *scratch;
+    size_t used, cap;
+    bool (*each)(void *arg, struct str reading);
+    void *arg;
+};
+
+static uint32_t hash_of(struct str s)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < s.len; i++)
+        hash = (hash ^ (unsigned char)s.ptr[i]) * 16777619u;
+    return hash;
+}
+
+static bool readings_have(const struct readings *readings, struct str path, uint32_t hash)
+{
+    for (size_t i = 0; i < readings->count; i++)
+        if (readings->hashes[i] == hash && str_eq(readings->items[i], path))
+            return true;
+    return false;
+}
+
+// The path that lies at the end of what is used of scratch becomes a reading, unless it is one.
+static bool readings_add(struct readings *readings, size_t len)
+{
+    struct str path = {readings->scratch + readings->used, len};
+    uint32_t hash = hash_of(path);
+    if (readings_have(readings, path, hash))
+        return true;
+    if (readings->count == READINGS_MAX)
+        return false;
+    readings->items[readings->count] = path;
+    readings->hashes[readings->count++] = hash;
+    readings->used += len;
+    return readings->each(readings->arg, path);
+}
+
+static bool readings_apply(struct readings *readings, struct str path, transform_fn *const *table,
+                           size_t table_len)
+{
+    for (size_t i = 0; i < table_len; i++) {
+        if (readings->cap - readings->used < path.len)
+            return false;
+        size_t len = table[i](path, readings->scratch + readings->used);
+        if (!readings_add(readings, len))
+            return false;
+    }
+    return true;
+}
+
+static bool readings_walk(struct readings *readings)
+{
+    size_t first = 0;
+    for (unsigned depth = 0; depth <= DECODE_DEPTH; depth++) {
+        // What was new at the depth before is decoded once more; then the rest in every order.
+        size_t end = readings->count;
+        for (size_t i = first; depth && i < end; i++)
+            if (!readings_apply(readings, readings->items[i], decoders, ARRAY_LEN(decoders)))
+                return false;
+        first = depth ? end : 0;
+        for (size_t i = first; i < readings->count; i++)
+            if (!readings_apply(readings, readings->items[i], transforms, ARRAY_LEN(transforms)))
+                return false;
+    }
+    return true;
+}
+
+bool target_each_reading(struct str path, bool (*each)(void *arg, struct str reading), void *arg)
+{
+    struct readings readings = {.each = each, .arg = arg};
+    // Two for the raw path and the one being tried, however long it is.
+    size_t wanted = path.len * READINGS_MAX;
+    readings.cap = wanted < SCRATCH_MAX ? wanted : SCRATCH_MAX;
+    readings.cap = readings.cap > 8 * path.len ? readings.cap : 8 * path.len;
+    readings.scratch = mem_realloc(NULL, readings.cap);
+    memcpy(readings.scratch, path.ptr, path.len);
+    bool is_agreed = readings_add(&readings, path.len) && readings_walk(&readings);
+    mem_free(readings.scratch);
+    return is_agreed;
+}
