@@ -15,7 +15,9 @@
 
 static char fold(char c)
 {
-    return c == '_' ? '-' : str_lower(c);
+    if (c == '_')
+        return '-';
+    return str_lower(c);
 }
 
 static bool names_fold_equal(struct str a, struct str b)
@@ -99,9 +101,9 @@ bool inject_is_loop(const struct fields *fields, struct str pseudonym)
     for (size_t i = 0; i < fields->count; i++) {
         if (!str_eq_nocase(fields->items[i].name, STR("Via")))
             continue;
-        struct str item, word, list = fields->items[i].value;
+        struct str item, version, name, list = fields->items[i].value;
         while (field_list_next(&list, &item))
-            if (str_word(&item, &word) && str_word(&item, &word) && str_eq(word, pseudonym))
+            if (str_word(&item, &version) && str_word(&item, &name) && str_eq(name, pseudonym))
                 return true;
     }
     return false;
@@ -345,6 +347,21 @@ static void reserve(const struct inject_input *input, struct buf *out)
         return;
 }
 
+static bool put_request_line(const struct inject_input *input, struct buf *out)
+{
+    return put(out, input->method) && put(out, STR(" ")) && put_target(input, out) &&
+           put(out, STR(" HTTP/1.1\r\n"));
+}
+
+static bool put_our_fields(const struct writer *writer)
+{
+    const struct inject_input *input = writer->input;
+    const struct config_headers *own = input->route ? &input->route->set_header : NULL;
+    return put_via(input, writer->out) && put_tokens(writer) &&
+           put_set(writer, &input->upstream->set_header, own) &&
+           (!own || put_set(writer, own, NULL)) && put_framing(input, writer->out);
+}
+
 bool inject_head(const struct inject_input *input, struct buf *out)
 {
     const struct config_route *route = input->route;
@@ -353,12 +370,8 @@ bool inject_head(const struct inject_input *input, struct buf *out)
     writer.keeps_authorization = route && route->client_authorization == CLIENT_AUTH_KEEP &&
                                  fields_find(input->fields, STR("Authorization"));
     reserve(input, out);
-    return put(out, input->method) && put(out, STR(" ")) && put_target(input, out) &&
-           put(out, STR(" HTTP/1.1\r\n")) && put_host(input, out) && put_client_fields(&writer) &&
-           put_via(input, out) && put_tokens(&writer) &&
-           put_set(&writer, &input->upstream->set_header, route ? &route->set_header : NULL) &&
-           (!route || put_set(&writer, &route->set_header, NULL)) && put_framing(input, out) &&
-           put(out, STR("\r\n"));
+    return put_request_line(input, out) && put_host(input, out) && put_client_fields(&writer) &&
+           put_our_fields(&writer) && put(out, STR("\r\n"));
 }
 
 // ---- what the configuration may set

@@ -263,7 +263,7 @@ static bool sent_agrees(void *arg, struct str reading)
     return is_same(&choice, consensus->choice);
 }
 
-static bool sent_is_agreed(const struct consensus *consensus)
+static bool sent_is_agreed(struct consensus *consensus)
 {
     const struct route_choice *choice = consensus->choice;
     struct str base = str_of(choice->upstream->url.path);
@@ -277,15 +277,15 @@ static bool sent_is_agreed(const struct consensus *consensus)
     if (choice->rest.len)
         memcpy(bytes + base.len, choice->rest.ptr, choice->rest.len);
     sent.ptr = bytes;
-    bool is_agreed = target_each_reading(sent, sent_agrees, (void *)(uintptr_t)consensus);
+    bool is_agreed = target_each_reading(sent, sent_agrees, consensus);
     mem_free(bytes);
     return is_agreed;
 }
 
-static bool is_agreed(const struct consensus *consensus, struct str path)
+static bool is_agreed(struct consensus *consensus, struct str path)
 {
     const struct route_table *table = consensus->table;
-    if (!target_each_reading(path, reading_agrees, (void *)(uintptr_t)consensus))
+    if (!target_each_reading(path, reading_agrees, consensus))
         return false;
     // By host, the path is sent as it came: judged already.
     bool is_swapped = consensus->choice->upstream && consensus->root == table->mounts;

@@ -12,7 +12,7 @@
 #include "proxy/target.h"
 
 #define READINGS_MAX 256
-#define SCRATCH_MAX  (256 * 1024)
+#define SCRATCH_MAX  ((size_t)262144)
 
 // Writes the transformed path (room for path.len bytes, at least 1), returns its length.
 typedef size_t transform_fn(struct str path, char *out);
@@ -49,8 +49,10 @@ static size_t decode_but_slash(struct str path, char *out)
 
 static size_t backslash_to_slash(struct str path, char *out)
 {
+    memcpy(out, path.ptr, path.len);
     for (size_t i = 0; i < path.len; i++)
-        out[i] = path.ptr[i] == '\\' ? '/' : path.ptr[i];
+        if (out[i] == '\\')
+            out[i] = '/';
     return path.len;
 }
 
@@ -237,10 +239,10 @@ static bool readings_walk(struct readings *readings)
 bool target_each_reading(struct str path, bool (*each)(void *arg, struct str reading), void *arg)
 {
     struct readings readings = {.each = each, .arg = arg};
-    // Two for the raw path and the one being tried, however long it is.
     size_t wanted = path.len * READINGS_MAX;
     readings.cap = wanted < SCRATCH_MAX ? wanted : SCRATCH_MAX;
-    readings.cap = readings.cap > 8 * path.len ? readings.cap : 8 * path.len;
+    if (readings.cap < 4 * path.len) // the ordinary escapes of a very long path
+        readings.cap = 4 * path.len;
     readings.scratch = mem_realloc(NULL, readings.cap);
     memcpy(readings.scratch, path.ptr, path.len);
     bool is_agreed = readings_add(&readings, path.len) && readings_walk(&readings);
