@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""The real authorization server (see authorization-server.mjs), and what it saw."""
+import json
+import os
+import pathlib
+
+from kit.process import Process, free_port, wait_until
+
+HERE = pathlib.Path(__file__).resolve().parents[1]
+
+# Reserved characters in both, so that encoding faults cannot hide (RFC 6749 2.3.1).
+BASIC = {"client_id": "basic:id/1", "client_secret": "p@ss word+%:x", "method": "client_secret_basic"}
+POST = {"client_id": "post", "client_secret": "s3cret&=x", "method": "client_secret_post"}
+OTHER = {"client_id": "other", "client_secret": "other-secret", "method": "client_secret_basic"}
+
+
+class AuthServer:
+    def __init__(self, certs, port=None):
+        self.port = port or free_port()
+        self.url = f"https://localhost:{self.port}"
+        self.token_url = f"{self.url}/token"
+        self.ca_file = certs.ca
+        env = dict(
+            PATH=os.environ["PATH"],
+            PORT=str(self.port),
+            CERT=str(certs.server),
+            KEY=str(certs.key_of(certs.server)),
+            CLIENTS=json.dumps([BASIC, POST, OTHER]),
+        )
+        self.process = Process(["node", "authorization-server.mjs"], env=env, cwd=HERE, name="authorization server")
+        self.process.wait_line("^listening$", timeout=30)
+
+    def mark(self):
+        return self.process.mark()
+
+    def requests(self, since=0):
+        """Token requests since the mark, in order."""
+        return [json.loads(line) for line in self.process.lines_since(since) if line.startswith("{")]
+
+    def wait_requests(self, count, since=0, timeout=10):
+        wait_until(lambda: len(self.requests(since)) >= count, timeout, f"{count} token requests")
+        return self.requests(since)
+
+    def tokens(self):
+        return [request["access_token"] for request in self.requests() if request["access_token"]]
+
+    def credential(self, name="main", client=BASIC, **settings):
+        """The lines of a [credential] section for this server."""
+        rows = {
+            "token_url": self.token_url,
+            "client_id": client["client_id"],
+            "client_secret": client["client_secret"],
+            "auth_method": client["method"],
+            "ca_file": self.ca_file,
+            **settings,
+        }
+        return f"[credential {name}]\n" + "".join(f"{key} = {value}\n" for key, value in rows.items())
+
+    def stop(self):
+        self.process.kill()

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""bearerd itself: a configuration is written, the binary started on a port of the system's choice, its own log line
+awaited; at the end it must leave with 0 on SIGTERM, say nothing of a sanitizer, and have logged no secret."""
+import contextlib
+import os
+import pathlib
+import re
+import subprocess
+import textwrap
+
+from kit.process import Process
+from kit.raw import RawClient
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BINARY = pathlib.Path(os.environ.get("BEARERD") or ROOT / "build/dev/bearerd")
+RELEASE = pathlib.Path(os.environ.get("BEARERD_RELEASE") or ROOT / "build/release/bearerd")
+REPORT = re.compile(r"(Address|Leak|Thread|Memory)Sanitizer|runtime error:")
+ENV = {
+    "PATH": os.environ["PATH"],
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    "LSAN_OPTIONS": f"suppressions={pathlib.Path(__file__).with_name('lsan.txt')}:print_suppressions=0",
+}
+
+
+def run(*args, env=None, binary=None):
+    """A subcommand that ends by itself: check, explain, version, …"""
+    return subprocess.run(
+        [binary or BINARY, *map(str, args)], capture_output=True, text=True, timeout=30, env={**ENV, **(env or {})}
+    )
+
+
+class Bearerd:
+    def __init__(self, config, env=None, binary=None):
+        self.config = config
+        self.secrets = []  # none of these may be in the log
+        binary = binary or BINARY
+        self.process = Process([binary, "serve", "-c", config], env={**ENV, **(env or {})}, name="bearerd")
+        self.address = None
+
+    def wait_ready(self, listeners=1):
+        for _ in range(listeners):
+            self.process.wait_line(r"event=listening\b.*\baddress=", timeout=20)
+        lines = [line for line in self.process.text.splitlines() if "event=listening" in line]
+        self.addresses = [re.search(r'\baddress="?([^\s"]+)', line).group(1) for line in lines]
+        ports = [address for address in self.addresses if not address.startswith("unix:")]
+        self.port = int(ports[0].rsplit(":", 1)[1]) if ports else None
+        self.url = f"http://127.0.0.1:{self.port}"
+        return self
+
+    @property
+    def log(self):
+        return self.process.text
+
+    def client(self, **options):
+        return RawClient(self.port, **options)
+
+    def ask(self, method="GET", target="/", fields=(), body=None, **options):
+        """One request on a connection of its own."""
+        with contextlib.closing(self.client()) as client:
+            return client.ask(method, target, fields, body, **options)
+
+    def memory_peak_kib(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1))
+
+    def stop(self):
+        assert self.process.is_running(), f"bearerd died:\n{self.process.tail()}"
+        status = self.process.stop()
+        self.check_end(status)
+
+    def check_end(self, status):
+        assert not REPORT.search(self.log), self.log
+        assert status == 0, f"exit status {status}:\n{self.process.tail()}"
+        for secret in self.secrets:
+            assert secret not in self.log, "a secret is in the log"
+
+
+def write_config(folder, text, proxy="", name="bearerd.ini"):
+    """text: the sections but [proxy], which listens on a free port; proxy: more lines for it."""
+    path = folder / name
+    head = proxy if "listen" in proxy else f"listen = 127.0.0.1:0\n{proxy}"
+    path.write_text(f"[proxy]\n{textwrap.dedent(head)}\n{textwrap.dedent(text)}")
+    return path

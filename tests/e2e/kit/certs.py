@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""A certification authority for one test session, made with openssl: servers named localhost and 127.0.0.1, a client,
+and a second authority that nobody should trust."""
+import subprocess
+
+KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+NAMES = "subjectAltName=DNS:localhost,DNS:api.example.test,IP:127.0.0.1"
+
+
+def openssl(*args):
+    subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
+
+
+class Certs:
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        self.ca = self._authority("ca")
+        self.other_ca = self._authority("other-ca")
+        self.server = self._leaf("server", "localhost", NAMES)
+        self.wrong_name = self._leaf("wrong-name", "elsewhere", "subjectAltName=DNS:elsewhere.example.test")
+        self.client = self._leaf("client", "bearerd-client", "extendedKeyUsage=clientAuth")
+
+    def key_of(self, certificate):
+        return certificate.with_suffix(".key")
+
+    def _authority(self, name):
+        crt, key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        openssl("req", "-x509", *KEY, "-days", 2, "-subj", f"/CN={name}", "-keyout", key, "-out", crt)
+        return crt
+
+    def _leaf(self, name, common_name, extension):
+        crt, key, csr = (self.folder / f"{name}.{kind}" for kind in ("crt", "key", "csr"))
+        extensions = self.folder / f"{name}.ext"
+        extensions.write_text(extension + "\n")
+        openssl("req", *KEY, "-subj", f"/CN={common_name}", "-keyout", key, "-out", csr)
+        openssl(
+            "x509", "-req", "-in", csr, "-days", 2, "-CAcreateserial", "-out", crt, "-extfile", extensions,
+            "-CA", self.ca, "-CAkey", self.key_of(self.ca),
+        )
+        return crt
