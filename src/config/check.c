@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+// Rules between settings, and between settings and the machine: what is missing, what contradicts
+// what, what would send a secret where it can be read. It changes values in one way only: it
+// completes them (an upstream's hosts, the number of workers).
+#include <sched.h>
+#include <string.h>
+
+#include "config/draft.h"
+#include "config/reader.h"
+#include "config/url.h"
+#include "config/value.h"
+
+#define AUTO_WORKERS_MAX 4
+
+static void check_required(struct draft *draft, const struct draft_section *section)
+{
+    size_t count;
+    const struct setting *rows = settings_of(section->kind, &count);
+    for (size_t i = 0; i < count; i++)
+        if ((rows[i].flags & SETTING_REQUIRED) && !draft_has(section, rows[i].key) &&
+            !(section->guessed >> i & 1))
+            draft_fault(draft, section, section->place, NULL, "%s is missing, as in \"%s = %s\"",
+                        rows[i].key, rows[i].key, rows[i].example);
+}
+
+struct listen_at { // a listen setting, taken apart
+    struct authority authority;
+    bool is_unix;
+};
+
+static bool listen_split(const char *text, struct listen_at *out)
+{
+    *out = (struct listen_at){.is_unix = strncmp(text, "unix:", 5) == 0};
+    struct str host = str_of(text);
+    if (str_ends(host, STR(":0")))
+        host.len -= 2;
+    return out->is_unix || authority_parse(host, &out->authority, NULL);
+}
+
+static void check_listen(struct draft *draft, const struct draft_section *section)
+{
+    const struct config *config = section->object;
+    for (size_t i = 0; i < config->listen.count; i++) {
+        const char *text = config->listen.items[i];
+        struct config_place place = draft_place(section, "listen", i);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(text, config->listen.items[j]) == 0 && !str_ends(str_of(text), STR(":0")))
+                draft_fault(draft, section, place, "listen", "%s is named twice, first in line %u",
+                            text, draft_place(section, "listen", j).line);
+        struct listen_at at;
+        if (!listen_split(text, &at))
+            continue;
+        if (!at.is_unix && !config->expose && !host_is_loopback(at.authority.host))
+            draft_fault(draft, section, place, "listen",
+                        "%s can be reached from other machines, and whoever reaches bearerd acts "
+                        "with its tokens; if that is meant, add expose = yes",
+                        text);
+        authority_fini(&at.authority);
+    }
+}
+
+static void check_socket_users(struct draft *draft, const struct draft_section *section)
+{
+    const struct config *config = section->object;
+    bool has_unix = false;
+    for (size_t i = 0; i < config->listen.count; i++)
+        has_unix |= strncmp(config->listen.items[i], "unix:", 5) == 0;
+    if (has_unix && (config->listen_mode & 0002) && !config->allow_uids.count)
+        draft_warn(draft, section, "socket_mode",
+                   "every user of this machine may call over the socket; allow_uids names those "
+                   "who shall");
+    if (!has_unix && config->allow_uids.count)
+        draft_warn(draft, section, "allow_uids",
+                   "has no effect: there is no unix: socket among the listen addresses");
+}
+
+static void check_secret(struct draft *draft, const struct draft_section *section, const char *key,
+                         const struct secret *secret)
+{
+    struct buf value;
+    struct err err;
+    if (!secret)
+        return;
+    buf_init(&value, SECRET_MAX);
+    if (!secret_read(secret, &value, &err))
+        draft_warn(draft, section, key, "%s; it is tried again when it is needed", err.text);
+    else if (item_first_unprintable(buf_str(&value)) < value.len)
+        draft_fault(draft, section, draft_place(section, key, 0), key,
+                    "the value of %s has a character that is not printable ASCII",
+                    secret_origin(secret));
+    buf_fini(&value);
+}
+
+static void check_plaintext(struct draft *draft, const struct draft_section *section,
+                            const char *key, const struct config_url *url, bool is_allowed)
+{
+    if (!url->host || url->is_https || is_allowed || host_is_loopback(url->host))
+        return;
+    draft_fault(draft, section, draft_place(section, key, 0), key,
+                "%s is not encrypted: what is sent can be read on the way; use https://, or add "
+                "allow_plaintext = yes",
+                url->text);
+}
+
+static void check_tls(struct draft *draft, const struct draft_section *section,
+                      const struct config_tls *tls, const struct config_url *url)
+{
+    bool has_cert = draft_has(section, "cert_file"), has_key = draft_has(section, "key_file");
+    if (has_cert && !has_key)
+        draft_fault(draft, section, draft_place(section, "cert_file", 0), "cert_file",
+                    "key_file is missing: a certificate is of no use without its key");
+    if (has_key && !has_cert)
+        draft_fault(draft, section, draft_place(section, "key_file", 0), "key_file",
+                    "cert_file is missing: a key is of no use without its certificate");
+    if (tls->key_file && reader_is_world_readable(tls->key_file))
+        draft_warn(draft, section, "key_file",
+                   "every user of this machine can read the private key; chmod o= %s",
+                   tls->key_file);
+    if (url->host && !url->is_https && (tls->ca_file || tls->cert_file))
+        draft_warn(draft, section, tls->ca_file ? "ca_file" : "cert_file",
+                   "has no effect: %s is not https", url->text);
+}
+
+static void check_client_secret(struct draft *draft, const struct draft_section *section)
+{
+    const struct config_credential *credential = section->object;
+    bool is_public = credential->auth_method == AUTH_NONE;
+    bool is_there =
+        draft_has(section, "client_secret") ||
+        (section->guessed >> setting_index(setting_find(SECTION_CREDENTIAL, STR("client_secret"))) &
+         1);
+    if (is_public && is_there)
+        draft_fault(draft, section, draft_place(section, "client_secret", 0), "client_secret",
+                    "would never be sent: auth_method is none");
+    if (!is_public && !is_there)
+        draft_fault(draft, section, section->place, NULL,
+                    "client_secret is missing, as in \"client_secret = env:CLIENT_SECRET\"");
+    check_secret(draft, section, "client_secret", credential->client_secret);
+}
+
+static void check_commas(struct draft *draft, const struct draft_section *section,
+                         const struct config_strings *scopes)
+{
+    for (size_t i = 0; i < scopes->count; i++)
+        if (str_ends(str_of(scopes->items[i]), STR(",")))
+            draft_warn(draft, section, "scopes",
+                       "\"%s\" ends with a comma, which is part of the scope; scopes are separated "
+                       "by spaces",
+                       scopes->items[i]);
+}
+
+static void check_credential(struct draft *draft, const struct draft_section *section)
+{
+    const struct config_credential *credential = section->object;
+    check_plaintext(draft, section, "token_url", &credential->token_url,
+                    credential->allow_plaintext);
+    check_tls(draft, section, &credential->tls, &credential->token_url);
+    check_client_secret(draft, section);
+    check_commas(draft, section, &credential->scopes);
+}
+
+// HS-3: a request would go round until something is exhausted.
+static bool is_same_place(const struct config_url *url, const struct listen_at *at)
+{
+    if (at->is_unix || !at->authority.port || at->authority.port != url->port)
+        return false;
+    if (strcmp(url->host, at->authority.host) == 0)
+        return true;
+    bool is_local = host_is_loopback(url->host) || host_is_wildcard(url->host);
+    bool is_named = strcmp(url->host, "localhost") == 0;
+    return is_local && (host_is_wildcard(at->authority.host) ||
+                        (is_named && host_is_loopback(at->authority.host)));
+}
+
+static void check_loop(struct draft *draft, const struct draft_section *section)
+{
+    const struct config_upstream *upstream = section->object;
+    const struct config_strings *listen = &draft->config->listen;
+    for (size_t i = 0; upstream->url.host && i < listen->count; i++) {
+        struct listen_at at;
+        if (!listen_split(listen->items[i], &at))
+            continue;
+        if (is_same_place(&upstream->url, &at))
+            draft_fault(draft, section, draft_place(section, "url", 0), "url",
+                        "%s is bearerd itself (listen = %s): requests would go round in a circle",
+                        upstream->url.text, listen->items[i]);
+        authority_fini(&at.authority);
+    }
+}
+
+static void check_base_path(struct draft *draft, const struct draft_section *section)
+{
+    struct config_upstream *upstream = section->object;
+    struct config_place place = draft_place(section, "url", 0);
+    struct err err;
+    if (!upstream->url.host)
+        return;
+    if (upstream->url.query)
+        draft_fault(draft, section, place, "url",
+                    "the query (?…) has no meaning here: a request brings its own");
+    char *base = item_mount(str_of(upstream->url.path), &err);
+    if (!base) {
+        draft_fault(draft, section, place, "url", "base path %s", err.text);
+        return;
+    }
+    mem_free(upstream->url.path);
+    upstream->url.path = base;
+}
+
+static void check_upstream(struct draft *draft, const struct draft_section *section)
+{
+    struct config_upstream *upstream = section->object;
+    check_plaintext(draft, section, "url", &upstream->url, upstream->allow_plaintext);
+    check_tls(draft, section, &upstream->tls, &upstream->url);
+    check_base_path(draft, section);
+    check_loop(draft, section);
+    if (!upstream->hosts.count && upstream->url.authority)
+        strings_add(&upstream->hosts, mem_strdup(upstream->url.authority));
+}
+
+static void check_config(struct draft *draft)
+{
+    struct config_place whole = {draft->config->path, 0};
+    // Without a file that could be read, there is nothing to miss in it.
+    if (!draft->config->files.count)
+        return;
+    if (!draft->config->upstream_count)
+        config_faults_add(draft->faults, whole,
+                          "there is no [upstream NAME] section: nowhere to send requests to");
+    else if (!draft->config->route_count)
+        config_faults_add(&draft->config->warnings, whole,
+                          "there is no [route NAME] section: no request will get a token");
+}
+
+static uint64_t online_processors(void)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return count < 1 ? 1 : count > AUTO_WORKERS_MAX ? AUTO_WORKERS_MAX : (uint64_t)count;
+}
+
+void draft_check(struct draft *draft)
+{
+    for (size_t i = 0; i < draft->section_count; i++) {
+        struct draft_section *section = draft->sections[i];
+        check_required(draft, section);
+        switch (section->kind) {
+        case SECTION_PROXY:
+            check_listen(draft, section);
+            check_socket_users(draft, section);
+            check_secret(draft, section, "client_key",
+                         ((struct config *)section->object)->client_key);
+            break;
+        case SECTION_CREDENTIAL:
+            check_credential(draft, section);
+            break;
+        case SECTION_UPSTREAM:
+            check_upstream(draft, section);
+            break;
+        case SECTION_ROUTE:
+            check_commas(draft, section, &((struct config_route *)section->object)->scopes);
+            break;
+        case SECTION_LOG:
+        case SECTION_KINDS:
+            break;
+        }
+    }
+    check_config(draft);
+    if (!draft->config->workers)
+        draft->config->workers = online_processors();
+}

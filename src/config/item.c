@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// See item.h. Words of OAuth and HTTP; addresses are in item_address.c.
+#include "config/item.h"
+
+#include <stddef.h>
+
+static char *fail(bool ignored)
+{
+    (void)ignored; // err_set's false: lets a checker end with `return fail(err_set(…))`
+    return NULL;
+}
+
+size_t item_first_unprintable(struct str text)
+{
+    size_t i = 0;
+    while (i < text.len && text.ptr[i] >= 0x20 && text.ptr[i] < 0x7f)
+        i++;
+    return i;
+}
+
+char *item_text(struct str text, struct err *err)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
+            return fail(err_set(err, "it holds a control character"));
+    return str_dup(text);
+}
+
+char *item_client_id(struct str text, struct err *err)
+{
+    if (item_first_unprintable(text) < text.len)
+        return fail(err_set(err, "OAuth 2.0 allows printable ASCII only (RFC 6749, appendix A)"));
+    return str_dup(text);
+}
+
+char *item_scope(struct str text, struct err *err)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.ptr[i];
+        if (byte < 0x21 || byte > 0x7e || byte == '"' || byte == '\\')
+            return fail(err_set(err, "a scope is made of printable ASCII without space, \" and \\ "
+                                     "(RFC 6749, 3.3)"));
+    }
+    return str_dup(text);
+}
+
+static bool is_alpha(char c)
+{
+    char lower = str_lower(c);
+    return lower >= 'a' && lower <= 'z';
+}
+
+static bool is_scheme(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool is_later = (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+        if (!is_alpha(c) && !(i > 0 && is_later))
+            return false;
+    }
+    return text.len > 0;
+}
+
+char *item_resource(struct str text, struct err *err)
+{
+    size_t colon;
+    if (!str_find(text, ':', &colon) || !is_scheme((struct str){text.ptr, colon}) ||
+        colon + 1 == text.len)
+        return fail(err_set(err,
+                            "\"%.*s\" is no absolute URI (RFC 8707, 2), as "
+                            "https://api.example.com is",
+                            STR_ARG(text)));
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.ptr[i];
+        if (byte == '#')
+            return fail(err_set(err, "a resource must not have a fragment (RFC 8707, 2)"));
+        if (byte <= 0x20 || byte >= 0x7f || str_has(STR("\"<>\\^`{|}"), (char)byte))
+            return fail(err_set(err, "the URI holds a character that must be %%-encoded"));
+    }
+    return str_dup(text);
+}
+
+// Fields that frame or route the message, or belong to one connection: they are bearerd's to set.
+static bool is_reserved_header(struct str name)
+{
+    static const char *const reserved[] = {
+        "Host",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Connection",
+        "Proxy-Connection",
+        "Keep-Alive",
+        "TE",
+        "Trailer",
+        "Upgrade",
+        "Via",
+        "Expect",
+        "Proxy-Authorization",
+        "Proxy-Authenticate",
+        "Proxy-Authentication-Info",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(reserved); i++)
+        if (str_eq_nocase(name, str_of(reserved[i])))
+            return true;
+    return false;
+}
+
+char *item_header_name(struct str text, struct err *err)
+{
+    if (text.len > 128)
+        return fail(err_set(err, "the field's name is longer than 128 characters"));
+    if (!str_is_token(text))
+        return fail(err_set(err, "\"%.*s\" is no field name (RFC 9110, 5.6.2)", STR_ARG(text)));
+    if (is_reserved_header(text))
+        return fail(
+            err_set(err, "%.*s is a field that bearerd itself sets or drops", STR_ARG(text)));
+    return str_dup(text);
+}
+
+char *item_prefix(struct str text, struct err *err)
+{
+    if (item_first_unprintable(text) < text.len)
+        return fail(err_set(err, "it must be printable ASCII"));
+    return str_dup(text);
+}
+
+char *item_mount(struct str text, struct err *err)
+{
+    if (!text.len || text.ptr[0] != '/')
+        return fail(err_set(err, "\"%.*s\" does not start with \"/\"", STR_ARG(text)));
+    while (text.len > 1 && text.ptr[text.len - 1] == '/')
+        text.len--;
+    struct str rest = str_from(text, 1), segment;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.ptr[i];
+        if (byte <= 0x20 || byte >= 0x7f || str_has(STR("\"#%;<>?\\^`{|}"), (char)byte))
+            return fail(err_set(err, "\"%.*s\" holds a character that a prefix cannot have",
+                                STR_ARG(text)));
+    }
+    while (text.len > 1 && str_split(&rest, '/', &segment))
+        if (!segment.len || str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
+            return fail(
+                err_set(err, "\"%.*s\" has an empty, \".\" or \"..\" segment", STR_ARG(text)));
+    return str_dup(text);
+}
+
+static bool check_method(struct str word, struct err *err)
+{
+    static const char *const known[] = {"GET",   "HEAD",    "POST",  "PUT",     "DELETE",
+                                        "PATCH", "OPTIONS", "TRACE", "CONNECT", "QUERY"};
+    if (!str_is_token(word))
+        return err_set(err, "\"%.*s\" is neither a method nor a path that starts with \"/\"",
+                       STR_ARG(word));
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_eq_nocase(word, str_of(known[i])) && !str_eq(word, str_of(known[i])))
+            return err_set(err, "methods are case-sensitive: write %s, not %.*s", known[i],
+                           STR_ARG(word));
+    return true;
+}
+
+char *item_match(struct str text, struct err *err)
+{
+    struct str rest = text, word;
+    bool has_pattern = false;
+    while (str_word(&rest, &word)) {
+        if (has_pattern)
+            return fail(err_set(err,
+                                "one pattern a line: \"%.*s\" stands behind the pattern; "
+                                "methods come first",
+                                STR_ARG(word)));
+        has_pattern = word.ptr[0] == '/';
+        if (!has_pattern && !check_method(word, err))
+            return NULL;
+    }
+    if (!has_pattern)
+        return fail(err_set(err, "the path pattern is missing, as in \"GET HEAD /items/**\""));
+    return str_dup(text);
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// See value_number.h. And what a setting's values may be, in words.
+#include "config/value_number.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/value.h"
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static const struct unit duration_units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
+                                             {"s", 1000},     {"ms", 1},      {NULL, 0}};
+static const struct unit size_units[] = {{"t", 1ull << 40}, {"g", 1ull << 30}, {"m", 1u << 20},
+                                         {"k", 1u << 10},   {"", 1},           {NULL, 0}};
+static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
+
+static const struct unit *units_of(enum setting_type type)
+{
+    return type == SETTING_DURATION ? duration_units : type == SETTING_SIZE ? size_units : no_units;
+}
+
+static bool parse_octal(struct str text, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '7')
+            return false;
+        *out = *out * 8 + (uint64_t)(text.ptr[i] - '0');
+    }
+    return text.len > 0 && text.len <= 5;
+}
+
+static bool parse_with_unit(const struct unit *units, struct str text, uint64_t *out)
+{
+    struct str digits = text;
+    while (digits.len && (digits.ptr[digits.len - 1] < '0' || digits.ptr[digits.len - 1] > '9'))
+        digits.len--;
+    struct str name = str_from(text, digits.len);
+    uint64_t number;
+    if (!str_to_u64(digits, &number))
+        return false;
+    for (; units->name; units++)
+        if (str_eq_nocase(name, str_of(units->name)) && number <= UINT64_MAX / units->factor) {
+            *out = number * units->factor;
+            return true;
+        }
+    *out = 0;
+    return number == 0 && !name.len; // 0 needs no unit
+}
+
+static bool refuse(const struct setting *setting, struct str text, struct err *err)
+{
+    struct buf words;
+    uint64_t bare;
+    buf_init(&words, 512);
+    value_describe(setting, &words);
+    if (setting->type == SETTING_DURATION && str_to_u64(text, &bare))
+        err_set(err, "\"%.*s\" has no unit; write %.*ss, or %.*sms", STR_ARG(text), STR_ARG(text),
+                STR_ARG(text));
+    else
+        err_set(err, "\"%.*s\" is not %.*s", STR_ARG(text), STR_ARG(buf_str(&words)));
+    buf_fini(&words);
+    return false;
+}
+
+bool value_number(const struct setting *setting, struct str text, uint64_t *out, struct err *err)
+{
+    uint64_t value;
+    if (setting->zero && str_eq(text, str_of(setting->zero))) {
+        *out = 0;
+        return true;
+    }
+    bool ok = setting->type == SETTING_MODE
+                  ? parse_octal(text, &value)
+                  : parse_with_unit(units_of(setting->type), text, &value);
+    if (!ok)
+        return refuse(setting, text, err);
+    bool is_off = setting->zero && value == 0;
+    if (!is_off && (value < setting->min || value > setting->max))
+        return refuse(setting, text, err);
+    *out = value;
+    return true;
+}
+
+void value_number_text(enum setting_type type, uint64_t value, char *out)
+{
+    const struct unit *unit = units_of(type);
+    if (type == SETTING_MODE) {
+        snprintf(out, 32, "%04llo", (unsigned long long)value);
+        return;
+    }
+    while (unit[1].name && (value == 0 || value % unit->factor))
+        unit++;
+    snprintf(out, 32, "%llu%s", (unsigned long long)(value / unit->factor),
+             value ? unit->name : "");
+}
+
+static const char *noun_of(const struct setting *setting)
+{
+    switch (setting->type) {
+    case SETTING_NUMBER:
+        return "a number";
+    case SETTING_SIZE:
+        return "a size";
+    case SETTING_DURATION:
+        return "a duration";
+    case SETTING_MODE:
+        return "an octal number";
+    case SETTING_BOOL:
+        return "yes or no";
+    case SETTING_SECRET:
+        return "env:NAME, file:PATH, credential:NAME or the secret itself";
+    case SETTING_URL:
+        return "a URL";
+    case SETTING_FILE:
+        return "the path of a readable file";
+    case SETTING_HEADERS:
+        return "Name: value";
+    case SETTING_MATCHES:
+        return "[METHOD …] PATTERN";
+    case SETTING_LIST:
+        return "words separated by spaces";
+    case SETTING_TEXT:
+    case SETTING_CHOICE:
+        break;
+    }
+    return "text";
+}
+
+static void append(struct buf *out, const char *text)
+{
+    if (!buf_append(out, str_of(text)))
+        buf_clear(out);
+}
+
+static void describe_choices(const struct setting *setting, struct buf *out)
+{
+    for (size_t i = 0; setting->choices[i]; i++) {
+        if (i > 0)
+            append(out, setting->choices[i + 1] ? ", " : " or ");
+        append(out, setting->choices[i]);
+    }
+}
+
+void value_describe(const struct setting *setting, struct buf *out)
+{
+    if (setting->choices) {
+        describe_choices(setting, out);
+        return;
+    }
+    append(out, noun_of(setting));
+    if (setting->max) {
+        char min[32], max[32];
+        value_number_text(setting->type, setting->min, min);
+        value_number_text(setting->type, setting->max, max);
+        append(out, " from ");
+        append(out, min);
+        append(out, " to ");
+        append(out, max);
+    }
+    if (setting->zero) {
+        append(out, ", or ");
+        append(out, setting->zero);
+    }
+}
