@@ -8,8 +8,9 @@
 //
 // without gap or rest, and all that this library reads otherwise (a folded line, which it appends
 // to the NAME; a bare LF; a NUL; a line `:x`, which it takes for the end of the head) leaves
-// something else. Not to be told apart, since they leave two NULs as CRLF does: NUL LF, and a line
-// of `:` ended by a bare LF.
+// something else. With one exception: a NUL or the colon of a lone `:` line can take the place of
+// the CR that a bare LF lacks. Only somebody who forwards such lines for others could make use of
+// that.
 #include "http/guard.h"
 
 #include <stdint.h>
