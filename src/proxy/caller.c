@@ -302,7 +302,7 @@ struct caller_verdict caller_check(const struct caller_rules *rules, const struc
                                        "requests from web pages are refused unless allow_origins "
                                        "names the page's origin"};
     if (rules->key.len && !has_key(rules, caller->fields))
-        return (struct caller_verdict){caller->is_absolute ? 407 : 401, "client-key-required",
+        return (struct caller_verdict){caller->is_absolute ? 407 : 401, "key-required",
                                        "present client_key as Proxy-Authorization (Basic password "
                                        "or Bearer) or X-Bearerd-Key"};
     return (struct caller_verdict){0};

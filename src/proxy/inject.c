@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#include "proxy/caller.h"
-
 // ---- names
 
 static char fold(char c)
@@ -148,18 +146,18 @@ struct caller_verdict inject_check(const struct inject_input *input)
 {
     const struct config_route *route = input->route;
     if (input->pseudonym.len && inject_is_loop(input->fields, input->pseudonym))
-        return (struct caller_verdict){508, "loop-detected",
+        return (struct caller_verdict){508, "loop",
                                        "the request has passed through this proxy before: an "
                                        "upstream leads back to it"};
     if (!route)
         return (struct caller_verdict){0};
     if (route->client_authorization == CLIENT_AUTH_REJECT &&
         fields_find(input->fields, STR("Authorization")))
-        return (struct caller_verdict){400, "authorization-not-allowed",
+        return (struct caller_verdict){400, "client-authorization",
                                        "the client must not send Authorization on this route "
                                        "(client_authorization = reject)"};
     if (route->slot_count && input->has_query && query_has_token(input->query))
-        return (struct caller_verdict){400, "access-token-in-query",
+        return (struct caller_verdict){400, "token-in-query",
                                        "the query holds an access_token, and this route adds one "
                                        "of its own"};
     return (struct caller_verdict){0};
@@ -235,18 +233,6 @@ static bool put_target(const struct inject_input *input, struct buf *out)
     return is_ok;
 }
 
-// Host comes first (RFC 9110 7.2), the upstream's own unless a set_header says otherwise.
-static bool put_host(const struct inject_input *input, struct buf *out)
-{
-    const struct config_headers *lists[] = {input->route ? &input->route->set_header : NULL,
-                                            &input->upstream->set_header};
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-        for (size_t j = 0; lists[i] && j < lists[i]->count; j++)
-            if (str_eq_nocase(str_of(lists[i]->items[j].name), STR("Host")))
-                return put_field(out, STR("Host"), str_of(lists[i]->items[j].value));
-    return put_field(out, STR("Host"), str_of(input->upstream->url.authority));
-}
-
 static bool is_token_name(const struct writer *writer, struct str name)
 {
     const struct inject_input *input = writer->input;
@@ -311,8 +297,7 @@ static bool put_set(const struct writer *writer, const struct config_headers *he
 {
     for (size_t i = 0; i < headers->count; i++) {
         struct str name = str_of(headers->items[i].name);
-        if (str_eq_nocase(name, STR("Host")) || is_token_name(writer, name) ||
-            (over && headers_have(over, name)))
+        if (is_token_name(writer, name) || (over && headers_have(over, name)))
             continue;
         if (!put_field(writer->out, name, str_of(headers->items[i].value)))
             return false;
@@ -370,41 +355,8 @@ bool inject_head(const struct inject_input *input, struct buf *out)
     writer.keeps_authorization = route && route->client_authorization == CLIENT_AUTH_KEEP &&
                                  fields_find(input->fields, STR("Authorization"));
     reserve(input, out);
-    return put_request_line(input, out) && put_host(input, out) && put_client_fields(&writer) &&
-           put_our_fields(&writer) && put(out, STR("\r\n"));
-}
-
-// ---- what the configuration may set
-
-// About the client or the URL: dropped from the client's fields, but a fixed one is the operator's
-// word.
-static bool may_be_fixed(struct str name)
-{
-    return name_folds_to(name, "host") || name_folds_to(name, "forwarded") ||
-           name_folds_to(name, "x-") || name_folds_to(name, "client-cert");
-}
-
-const char *inject_set_fault(const char *name, const char *value)
-{
-    struct str text = str_of(name);
-    if (!field_name_is_valid(text))
-        return "is not a valid field name";
-    if (!field_value_is_valid(str_of(value)))
-        return "the value holds control characters";
-    if (names_fold_equal(text, STR("Via")) || caller_is_key_field(text) ||
-        (is_dropped(text) && !may_be_fixed(text)))
-        return "bearerd decides this field itself";
-    return NULL;
-}
-
-const char *inject_remove_fault(const char *name)
-{
-    struct str text = str_of(name);
-    if (!field_name_is_valid(text))
-        return "is not a valid field name";
-    if (names_fold_equal(text, STR("Host")) || names_fold_equal(text, STR("Via")) ||
-        names_fold_equal(text, STR("Content-Length")) ||
-        names_fold_equal(text, STR("Transfer-Encoding")))
-        return "this field cannot be left out";
-    return NULL;
+    return put_request_line(input, out) &&
+           // Host comes first (RFC 9110 7.2).
+           put_field(out, STR("Host"), str_of(input->upstream->url.authority)) &&
+           put_client_fields(&writer) && put_our_fields(&writer) && put(out, STR("\r\n"));
 }

@@ -42,8 +42,4 @@ bool inject_is_loop(const struct fields *fields, struct str pseudonym);
 // ceiling, or when a field holds a CR, LF or NUL, which those before us have not let through.
 bool inject_head(const struct inject_input *input, struct buf *out) WARN_UNUSED;
 
-// Why a set_header or remove_header cannot be, in words; NULL: it can.
-const char *inject_set_fault(const char *name, const char *value);
-const char *inject_remove_fault(const char *name);
-
 #endif

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "proxy/inject.h"
 #include "proxy/pattern.h"
 #include "proxy/trie.h"
 
@@ -126,28 +125,6 @@ static void match_add(struct builder *builder, const struct config_route *route,
         rule_put(builder, node, part == PATTERN_REST, rule);
 }
 
-static void headers_check(struct builder *builder, struct config_place place,
-                          const struct config_headers *set, const struct config_strings *remove)
-{
-    for (size_t i = 0; i < set->count; i++) {
-        const char *why = inject_set_fault(set->items[i].name, set->items[i].value);
-        if (why)
-            FAULT(builder, place, "set_header `%s`: %s", set->items[i].name, why);
-    }
-    for (size_t i = 0; i < remove->count; i++) {
-        const char *why = inject_remove_fault(remove->items[i]);
-        if (why)
-            FAULT(builder, place, "remove_header `%s`: %s", remove->items[i], why);
-    }
-}
-
-static void route_add(struct builder *builder, const struct config_route *route)
-{
-    for (size_t i = 0; i < route->match_count; i++)
-        match_add(builder, route, &route->matches[i]);
-    headers_check(builder, route->place, &route->set_header, &route->remove_header);
-}
-
 struct route_table *route_table_new(const struct config *config, struct config_faults *faults)
 {
     struct route_table *table = mem_alloc(sizeof *table);
@@ -160,13 +137,11 @@ struct route_table *route_table_new(const struct config *config, struct config_f
     table->mounts = trie_root(&table->trie);
     table->roots = mem_array(config->upstream_count, sizeof *table->roots);
     table->names = mem_array(name_count, sizeof *table->names);
-    for (size_t i = 0; i < config->upstream_count; i++) {
-        const struct config_upstream *upstream = config->upstreams[i];
-        upstream_add(&builder, upstream);
-        headers_check(&builder, upstream->place, &upstream->set_header, &upstream->remove_header);
-    }
+    for (size_t i = 0; i < config->upstream_count; i++)
+        upstream_add(&builder, config->upstreams[i]);
     for (size_t i = 0; i < config->route_count; i++)
-        route_add(&builder, config->routes[i]);
+        for (size_t j = 0; j < config->routes[i]->match_count; j++)
+            match_add(&builder, config->routes[i], &config->routes[i]->matches[j]);
     if (!builder.is_bad)
         return table;
     route_table_free(table);
