@@ -205,11 +205,10 @@ static int explain_route(struct question *question)
 static int explain_target(struct question *question)
 {
     const char *why;
+    if (is_refused(caller_check_method(question->method)))
+        return EXIT_FAILED;
     if (!target_parse(question->url, question->method, &question->target, &why))
         return refused(400, "bad-target", why);
-    if (question->target.form == TARGET_AUTHORITY)
-        return refused(501, "connect-not-supported",
-                       "tokens cannot be added inside a tunnel: let the client use http:// URLs");
     struct str authority =
         question->target.authority.len ? question->target.authority : question->host_field;
     char *normal = mem_alloc(authority.len + 1);

@@ -288,6 +288,19 @@ static bool has_key(const struct caller_rules *rules, const struct fields *field
     return str_eq_nocase(scheme, STR("Basic")) && basic_is_key(rules, rest);
 }
 
+struct caller_verdict caller_check_method(struct str method)
+{
+    if (str_eq(method, STR("CONNECT")))
+        return (struct caller_verdict){
+            501, "connect-not-supported",
+            "tunnels would carry no access token: give the client http:// URLs, which bearerd "
+            "forwards over TLS where the upstream is https"};
+    if (str_eq(method, STR("TRACE")))
+        return (struct caller_verdict){405, "method-not-allowed",
+                                       "TRACE would show the access token to the client"};
+    return (struct caller_verdict){0};
+}
+
 struct caller_verdict caller_check(const struct caller_rules *rules, const struct caller *caller)
 {
     if (!host_is_allowed(rules, caller))

@@ -32,11 +32,14 @@ struct caller {
 };
 
 struct caller_verdict {
-    int status;       // 0: may; 401 (answer with WWW-Authenticate), 403 or 407 (Proxy-Authenticate)
+    int status;       // 0: may; 405, 501; 401 (answer with WWW-Authenticate), 403 or 407
+                      // (Proxy-Authenticate)
     const char *type; // problem type's last part: "host-not-allowed", …
     const char *why;  // static text with the remedy
 };
 
+// Methods that are never forwarded: CONNECT and TRACE.
+struct caller_verdict caller_check_method(struct str method);
 struct caller_verdict caller_check(const struct caller_rules *rules, const struct caller *caller);
 // Is this field one of ours, never to be forwarded (X-Bearerd-Key)?
 bool caller_is_key_field(struct str name);

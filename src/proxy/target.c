@@ -304,6 +304,9 @@ bool target_normal_host(const struct target *target, struct str host_field, char
                         size_t *out_len)
 {
     bool is_own = target->authority.len > 0;
+    *out_len = 0;
+    if (!is_own && !host_field.len)
+        return true;
     return target_normal_authority(is_own ? target->authority : host_field,
                                    target->is_https ? 443 : 80, out, out_len);
 }

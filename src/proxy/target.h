@@ -41,8 +41,8 @@ bool target_normal_authority(struct str authority, uint16_t default_port, char *
                              size_t *out_len) WARN_UNUSED;
 
 // The normalised authority a request is for: the target's own in absolute-form and authority-form
-// (the Host field is ignored then, RFC 9112 3.2.2), else that of the Host field. `out` as above,
-// with room for the longer of the two.
+// (the Host field is ignored then, RFC 9112 3.2.2), else that of the Host field; empty when that is
+// empty, too (HTTP/1.0). `out` as above, with room for the longer of the two.
 bool target_normal_host(const struct target *target, struct str host_field, char *out,
                         size_t *out_len) WARN_UNUSED;
 
