@@ -6,7 +6,7 @@ target_compile_options(bearerd_warnings INTERFACE
   -Wno-missing-field-initializers)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(bearerd_warnings INTERFACE
-    -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wjump-misses-init -Wno-format-truncation)
+    -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wno-format-truncation)
 endif()
 if(BEARERD_WERROR)
   target_compile_options(bearerd_warnings INTERFACE -Werror)

@@ -6,8 +6,8 @@
 
 struct command {
     const char *name;
-    const char *usage;   // what follows the name: "-c FILE METHOD URL"
-    const char *summary; // one line
+    const char *usage;                 // what follows the name: "-c FILE METHOD URL"
+    const char *summary;               // one line
     int (*run)(int argc, char **argv); // argv[0] is the subcommand
 };
 
@@ -19,6 +19,7 @@ const struct command *command_find(const char *name);
 int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_explain(int argc, char **argv);
+int cli_ping(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The composition root: listeners, control loop, keeper, workers, signals, drain. Built and run on one
-// thread, the control thread.
+// The composition root: listeners, control loop, keeper, workers, signals, drain. Built and run on
+// one thread, the control thread.
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
@@ -16,19 +16,21 @@ struct daemon;
 
 // Opens the listeners and builds everything; no thread runs yet. The config is referenced.
 struct daemon *daemon_new(struct config *config, struct err *err) WARN_UNUSED;
-// Starts the workers, then runs the control loop until SIGTERM, SIGINT or daemon_stop(); drains; all
-// workers have ended when it returns. True: stopped as asked.
+// Starts the workers, then runs the control loop until SIGTERM, SIGINT or daemon_stop(); drains;
+// all workers have ended when it returns. True: stopped as asked.
 bool daemon_run(struct daemon *daemon, struct err *err) WARN_UNUSED;
 void daemon_stop(struct daemon *daemon); // any thread
 void daemon_free(struct daemon *daemon);
 
-// The address that the i-th `listen` was bound to ("127.0.0.1:40123" for port 0); NULL past the end.
+// The address that the i-th `listen` was bound to ("127.0.0.1:40123" for port 0); NULL past the
+// end.
 const char *daemon_address(const struct daemon *daemon, size_t i);
-struct loop *daemon_loop(struct daemon *daemon); // for posting to the control thread
+struct loop *daemon_loop(struct daemon *daemon);     // for posting to the control thread
 struct keeper *daemon_keeper(struct daemon *daemon); // control thread only
 
-// Process-wide preparation, once, before any thread: ignores SIGPIPE, umask, core dumps off, clears environment
-// variables that would change what libraries do, raises the descriptor limit, initialises libcurl.
+// Process-wide preparation, once, before any thread: ignores SIGPIPE, umask, core dumps off, clears
+// environment variables that would change what libraries do, raises the descriptor limit,
+// initialises libcurl.
 bool daemon_prepare_process(struct err *err) WARN_UNUSED;
 
 #endif

@@ -35,7 +35,7 @@ struct link {
     struct task fail_task; // it could not even be started: told from the loop
     int fd;
     bool is_connected, is_closed;
-    bool is_drained;  // plain: the last read took all there was, so wait for the next edge …
+    bool is_drained;  // the last read took all there was, so wait for the next edge …
     bool has_hung_up; // … unless the peer's end is still to be read
     char error_text[CURL_ERROR_SIZE];
 };
@@ -116,6 +116,7 @@ static void link_on_done(void *easy, int code)
         multi_remove(link->context->multi, link->easy);
         curl_easy_cleanup(link->easy);
         link->easy = NULL;
+        link->is_drained = true; // an edge will tell if something is there already
     }
     struct err err;
     if (watch_start(link->context->loop, &link->watch, fd,
@@ -241,8 +242,6 @@ void link_close(struct link *link)
 
 static ssize_t link_recv_plain(struct link *link, char *out, size_t out_max)
 {
-    if (link->is_drained && !link->has_hung_up)
-        return LINK_AGAIN;
     for (;;) {
         ssize_t got = recv(link->fd, out, out_max, 0);
         if (got >= 0) {
@@ -258,12 +257,15 @@ static ssize_t link_recv_plain(struct link *link, char *out, size_t out_max)
 
 ssize_t link_recv(struct link *link, char *out, size_t out_max)
 {
+    if (link->is_drained && !link->has_hung_up)
+        return LINK_AGAIN;
     if (!link->easy)
         return link_recv_plain(link, out, out_max);
     size_t got = 0;
     CURLcode code = curl_easy_recv(link->easy, out, out_max, &got);
     if (code == CURLE_OK)
         return (ssize_t)got;
+    link->is_drained = code == CURLE_AGAIN;
     return code == CURLE_AGAIN ? LINK_AGAIN : LINK_FAILED;
 }
 

@@ -87,7 +87,7 @@ bool server_listen(struct server *server, int fd, struct err *err) WARN_UNUSED;
 void server_drain(struct server *server);
 size_t server_connection_count(const struct server *server);
 // Bytes of response head (fields and their ": ", CRLF) that still fit into the connection's pool.
-size_t request_reply_room(const struct request *request);
+size_t request_reply_room(struct request *request);
 const char *server_library_version(void);
 
 void request_accept(struct request *request);

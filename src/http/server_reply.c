@@ -110,9 +110,9 @@ void request_reply(struct request *request, const struct reply *reply)
     req_resume(req);
 }
 
-size_t request_reply_room(const struct request *request)
+size_t request_reply_room(struct request *request)
 {
-    const struct req *req = CONTAINER_OF(request, const struct req, pub);
+    const struct req *req = req_of(request);
     // What libmicrohttpd keeps of the request in the pool, and room for the lines it adds itself.
     size_t used = request->head_len + request->fields.count * 64 + 512;
     size_t limit = req->server->config.header_limit;

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// The answer's way back to the client: the upstream's response, its hop-by-hop fields taken off, or
+// a problem of our own. A response whose body broke off is broken towards the client, too.
+#include "base/log.h"
+#include "proxy/proxy_private.h"
+
+// -- problems ----------------------------------------------------------------------------------
+
+void exchange_problem(struct exchange *exchange, const struct problem *problem)
+{
+    if (exchange->has_replied)
+        return;
+    exchange->has_replied = true;
+    exchange->status = problem->status;
+    forward_end(&exchange->forward);
+    problem_reply(exchange->request, problem, &exchange->problem_body);
+}
+
+static uint64_t seconds_until(const struct exchange *exchange, uint64_t at_ms)
+{
+    uint64_t now = loop_now_ms(exchange->proxy->loop);
+    return at_ms > now ? (at_ms - now + 999) / 1000 : 1;
+}
+
+void exchange_token_problem(struct exchange *exchange, const struct token_failure *failure)
+{
+    static const char *const types[] = {
+        [FAILURE_UNREACHABLE] = "token-unreachable", [FAILURE_TIMEOUT] = "token-timeout",
+        [FAILURE_TRANSIENT] = "token-unavailable",   [FAILURE_REFUSED] = "token-refused",
+        [FAILURE_MALFORMED] = "token-malformed",     [FAILURE_LOCAL] = "token-local",
+        [FAILURE_WAITED] = "token-timeout",
+    };
+    struct problem problem = {
+        .status = token_failure_status(failure->kind),
+        .type = types[failure->kind],
+        .detail = failure->text,
+    };
+    if (problem.status == 503)
+        problem.retry_after_s = seconds_until(exchange, failure->retry_at_ms);
+    exchange_problem(exchange, &problem);
+}
+
+void exchange_upstream_problem(struct exchange *exchange, enum forward_error error)
+{
+    static const struct problem problems[] = {
+        [FORWARD_UNREACHABLE] = {502, "upstream-unreachable", "no connection to the upstream", 0},
+        [FORWARD_TLS] = {502, "upstream-tls",
+                         "the upstream's certificate or TLS handshake was not accepted; the log "
+                         "says why",
+                         0},
+        [FORWARD_CONNECT_TIMEOUT] = {504, "upstream-connect-timeout",
+                                     "no connection to the upstream within connect_timeout", 0},
+        [FORWARD_FIRST_BYTE_TIMEOUT] = {504, "upstream-timeout",
+                                        "no response from the upstream within first_byte_timeout",
+                                        0},
+        [FORWARD_IDLE_TIMEOUT] = {504, "upstream-timeout",
+                                  "the upstream took no bytes for idle_timeout", 0},
+        [FORWARD_CLOSED] = {502, "upstream-closed",
+                            "the upstream closed the connection before a whole response head", 0},
+        [FORWARD_MALFORMED] = {502, "upstream-malformed",
+                               "the upstream's response is not valid HTTP/1.1; the log says why",
+                               0},
+        [FORWARD_HEAD_TOO_LARGE] = {502, "upstream-head-too-large",
+                                    "the upstream's response head does not fit into header_limit",
+                                    0},
+        [FORWARD_LOCAL] = {502, "internal",
+                           "the connection to the upstream could not be set up; the log says why",
+                           0},
+    };
+    exchange_problem(exchange, &problems[error]);
+}
+
+// -- the upstream's response -------------------------------------------------------------------
+
+// False when the fields do not fit into the client's connection.
+static bool exchange_copy_fields(struct exchange *exchange)
+{
+    const struct h1_response *response = &exchange->forward.response;
+    struct fields *out = &exchange->proxy->reply_fields;
+    struct connection_names names;
+    connection_names_init(&names, &response->fields);
+    size_t len = 0;
+    out->count = 0;
+    for (size_t i = 0; i < response->fields.count; i++) {
+        struct field field = response->fields.items[i];
+        if (connection_names_has(&names, field.name) ||
+            str_eq_nocase(field.name, STR("Content-Length")))
+            continue; // framing is the server's
+        len += field.name.len + field.value.len + 4;
+        if (!fields_add(out, field.name, field.value))
+            return false;
+    }
+    // RFC 9110 7.6.3: a proxy must; a gateway need not, and bearerd is one for origin-form.
+    if (exchange->target.form == TARGET_ABSOLUTE &&
+        !fields_add(out, STR("Via"), STR("1.1 bearerd")))
+        return false;
+    return len <= request_reply_room(exchange->request);
+}
+
+static void exchange_set_body(struct exchange *exchange, struct reply *reply)
+{
+    const struct h1_response *response = &exchange->forward.response;
+    struct str body;
+    bool is_whole = forward_take_whole(&exchange->forward, &body);
+    reply->length = response->has_length ? response->content_length : REPLY_LENGTH_UNKNOWN;
+    if (is_whole && response->framing == H1_LENGTH) {
+        reply->is_whole = true;
+        reply->body = body;
+    }
+}
+
+void exchange_reply(struct exchange *exchange)
+{
+    if (exchange->has_replied)
+        return;
+    exchange->reply_is_held = false;
+    if (!exchange_copy_fields(exchange)) {
+        exchange_upstream_problem(exchange, FORWARD_HEAD_TOO_LARGE);
+        return;
+    }
+    struct reply reply = {
+        .status = exchange->forward.response.status,
+        .fields = &exchange->proxy->reply_fields,
+    };
+    exchange->has_replied = true;
+    exchange->status = reply.status;
+    exchange_set_body(exchange, &reply);
+    request_reply(exchange->request, &reply);
+}
+
+_Static_assert((int)FORWARD_WAIT == (int)PULL_WAIT && (int)FORWARD_END == (int)PULL_END &&
+                   (int)FORWARD_CUT == (int)PULL_ABORT,
+               "what the upstream leg says is passed on to the server as it is");
+
+ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
+{
+    struct exchange *exchange = request->user;
+    ssize_t got = forward_pull(&exchange->forward, out, out_max);
+    if (got == FORWARD_CUT)
+        log_warn("upstream.cut", F_TEXT("upstream", exchange->choice.upstream->name),
+                 F_TEXT("why", exchange->forward.cut_why));
+    return got;
+}
+
+void exchange_log(const struct exchange *exchange, bool is_complete)
+{
+    const struct request *request = exchange->request;
+    const struct route_choice *choice = &exchange->choice;
+    log_info("request", F_STR("method", request->method), F_STR("path", exchange->target.path),
+             F_TEXT("upstream", choice->upstream ? choice->upstream->name : "-"),
+             F_TEXT("route", choice->route ? choice->route->name : "-"),
+             F_NUM("status", exchange->status), F_TEXT("end", is_complete ? "complete" : "broken"),
+             F_NUM("took_us", clock_boottime_us() - exchange->start_us));
+}

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+// See forward.h. The request is kept in `out` while it may have to be sent again: a pooled
+// connection can turn out dead with the first write. Once more than buffer_max would have to be
+// held, what was sent is dropped, and with it the second try. Invariant: the lease is out or waited
+// for exactly in LEASING, HEAD and BODY.
+#include "proxy/forward.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "proxy/forward_private.h"
+
+#define INTERIM_MAX  20          // 1xx responses before the final one
+#define KEEP_MEM_MAX (64 * 1024) // buffers up to this stay with the object for the next request
+
+static void forward_fail(struct forward *forward, enum forward_error error, const char *why)
+{
+    forward->phase = FORWARD_OVER;
+    timer_disarm(&forward->timer);
+    lease_end(&forward->lease, false);
+    forward->ops->on_failed(forward, error, why);
+}
+
+void forward_release(struct forward *forward)
+{
+    bool is_reusable = forward->response.keep_alive && forward->out_is_over &&
+                       forward->out_sent == forward->out.len && forward->in_at == forward->in.len &&
+                       !forward->was_cut;
+    forward->phase = FORWARD_OVER;
+    timer_disarm(&forward->timer);
+    lease_end(&forward->lease, is_reusable);
+}
+
+// -- sending -----------------------------------------------------------------------------------
+
+// The connection broke before any byte of the response. A pooled one may have been closed by the
+// upstream while the request was on its way: try once more on a new one, if sending twice does no
+// harm.
+static void forward_broke(struct forward *forward, const char *why)
+{
+    bool may_retry = forward->lease.is_reused && !forward->was_retried && !forward->in.len &&
+                     forward->out_is_held && (forward->is_idempotent || !forward->out_sent);
+    if (!may_retry) {
+        forward_fail(forward, FORWARD_CLOSED, why);
+        return;
+    }
+    log_debug("upstream.retried", F_TEXT("why", why));
+    forward->was_retried = true;
+    forward->is_broken = false;
+    lease_end(&forward->lease, false);
+    forward->out_sent = 0;
+    forward->lease.wants_fresh = true;
+    forward->phase = FORWARD_LEASING;
+    timer_start(forward->loop, &forward->timer, forward->limits.connect_timeout_ms);
+    if (lease_take(forward->pool, &forward->lease))
+        forward_fail(forward, FORWARD_LOCAL, "a new connection was asked for"); // cannot happen
+}
+
+static void forward_drop_sent(struct forward *forward)
+{
+    buf_consume(&forward->out, forward->out_sent);
+    forward->out_sent = 0;
+    forward->out_is_held = false;
+}
+
+// False when the connection broke; the object may be in any phase then.
+static bool forward_flush(struct forward *forward)
+{
+    while (forward->out_sent < forward->out.len) {
+        struct str rest = str_from(buf_str(&forward->out), forward->out_sent);
+        ssize_t sent = link_send(forward->lease.link, &rest, 1);
+        if (sent == LINK_AGAIN) {
+            if (forward->phase == FORWARD_HEAD)
+                timer_start(forward->loop, &forward->timer, forward->limits.idle_timeout_ms);
+            return true;
+        }
+        if (sent == LINK_FAILED)
+            return false;
+        forward->out_sent += (size_t)sent;
+    }
+    if (!forward->out_is_held)
+        forward_drop_sent(forward);
+    if (forward->phase == FORWARD_HEAD && forward->out_is_over)
+        timer_start(forward->loop, &forward->timer, forward->limits.first_byte_timeout_ms);
+    else if (forward->phase == FORWARD_HEAD)
+        timer_disarm(&forward->timer); // it is the client's turn
+    return true;
+}
+
+static void forward_read_head(struct forward *forward);
+
+static void forward_go_on(struct forward *forward)
+{
+    bool is_fine = forward_flush(forward);
+    if (forward->phase == FORWARD_HEAD) {
+        // Also after a failed write: the upstream may have answered before it closed.
+        forward_read_head(forward);
+        if (!is_fine && forward->phase == FORWARD_HEAD)
+            forward_broke(forward, "the connection broke while the request was sent");
+    }
+    if (forward->phase != FORWARD_HEAD && forward->phase != FORWARD_BODY)
+        return;
+    if (forward->wants_room && forward->out.len - forward->out_sent < forward->limits.buffer_max) {
+        forward->wants_room = false;
+        forward->ops->on_room(forward);
+    }
+}
+
+static void on_lease(struct lease *lease)
+{
+    struct forward *forward = CONTAINER_OF(lease, struct forward, lease);
+    forward->phase = FORWARD_HEAD;
+    timer_disarm(&forward->timer);
+    forward_go_on(forward);
+}
+
+static void on_lease_failed(struct lease *lease, enum link_error error, const char *why)
+{
+    static const enum forward_error errors[] = {
+        [LINK_OK] = FORWARD_LOCAL,    [LINK_UNREACHABLE] = FORWARD_UNREACHABLE,
+        [LINK_TLS] = FORWARD_TLS,     [LINK_TIMEOUT] = FORWARD_CONNECT_TIMEOUT,
+        [LINK_LOCAL] = FORWARD_LOCAL,
+    };
+    forward_fail(CONTAINER_OF(lease, struct forward, lease), errors[error], why);
+}
+
+// For callers that must not be called back from inside: a break is told from the loop.
+static void forward_flush_soon(struct forward *forward)
+{
+    if (forward->lease.link && !forward_flush(forward) && forward->phase == FORWARD_HEAD) {
+        forward->is_broken = true;
+        timer_start(forward->loop, &forward->timer, 0);
+    }
+}
+
+static bool forward_append(struct forward *forward, struct str bytes)
+{
+    struct buf *out = &forward->out;
+    if (!buf_reserve(out, bytes.len + H1_CHUNK_HEAD_MAX + 2))
+        return false;
+    char line[H1_CHUNK_HEAD_MAX];
+    bool ok =
+        !forward->is_chunked || buf_append(out, (struct str){line, h1_chunk_head(line, bytes.len)});
+    ok = ok && buf_append(out, bytes);
+    return ok && (!forward->is_chunked || buf_append(out, STR("\r\n")));
+}
+
+size_t forward_write(struct forward *forward, struct str bytes)
+{
+    if (forward->phase == FORWARD_OVER || forward->phase == FORWARD_OFF)
+        return bytes
+            .len; // failed meanwhile: the answer is on its way, the rest of the body is of no use
+    // What was sent goes only when its room is needed: until then it could be sent again.
+    size_t body_len = forward->out.len - (forward->out_is_held ? forward->head_len : 0);
+    if (body_len + bytes.len > forward->limits.buffer_max && forward->out_sent)
+        forward_drop_sent(forward);
+    size_t used = forward->out.len - (forward->out_is_held ? forward->head_len : 0);
+    size_t room = used < forward->limits.buffer_max ? forward->limits.buffer_max - used : 0;
+    if (bytes.len > room) {
+        bytes.len = room;
+        forward->wants_room = true;
+    }
+    if (!bytes.len)
+        return 0;
+    if (!forward_append(forward, bytes)) {
+        forward->wants_room = true; // cannot happen: the ceiling of `out` is above buffer_max
+        return 0;
+    }
+    forward_flush_soon(forward);
+    return bytes.len;
+}
+
+void forward_finish(struct forward *forward)
+{
+    if (forward->phase == FORWARD_OVER || forward->phase == FORWARD_OFF)
+        return;
+    if (forward->is_chunked && !buf_append(&forward->out, STR("0\r\n\r\n")))
+        log_error("upstream.buffer_full");
+    forward->out_is_over = true;
+    forward_flush_soon(forward);
+}
+
+// -- receiving ---------------------------------------------------------------------------------
+
+// Bytes, or LINK_…; what came is appended to `in`.
+ssize_t forward_fill(struct forward *forward)
+{
+    size_t want = forward->in.max - forward->in.len;
+    want = want < READ_SIZE ? want : READ_SIZE;
+    if (!want || !buf_reserve(&forward->in, want))
+        return LINK_FAILED;
+    size_t room = forward->in.cap - forward->in.len;
+    ssize_t got = link_recv(forward->lease.link, forward->in.ptr + forward->in.len, room);
+    if (got > 0)
+        forward->in.len += (size_t)got;
+    return got;
+}
+
+static void forward_start_body(struct forward *forward)
+{
+    const struct h1_response *response = &forward->response;
+    forward->in_at = response->head_len;
+    forward->left = response->framing == H1_LENGTH ? response->content_length : 0;
+    if (response->framing == H1_CHUNKED)
+        h1_chunks_init(&forward->chunks);
+    forward->phase = FORWARD_BODY;
+    timer_disarm(&forward->timer);
+    forward->ops->on_head(forward);
+}
+
+// True: the head was an interim one and is dropped; look again.
+static bool forward_skip_interim(struct forward *forward)
+{
+    if (forward->response.status >= 200)
+        return false;
+    if (forward->response.status == 101 || ++forward->interim_count > INTERIM_MAX) {
+        forward_fail(forward, FORWARD_MALFORMED, "unasked 101, or too many interim responses");
+        return false;
+    }
+    buf_consume(&forward->in, forward->response.head_len);
+    return true;
+}
+
+// True: go on reading or parsing.
+static bool forward_parse_head(struct forward *forward)
+{
+    const char *why = "";
+    switch (h1_parse_response(buf_str(&forward->in), forward->is_head, &forward->response, &why)) {
+    case H1_ERROR:
+        forward_fail(forward, FORWARD_MALFORMED, why);
+        return false;
+    case H1_MORE:
+        if (forward->in.len < forward->limits.head_max)
+            return true;
+        forward_fail(forward, FORWARD_HEAD_TOO_LARGE,
+                     "the response head is larger than header_limit");
+        return false;
+    case H1_DONE:
+        break;
+    }
+    if (forward->response.status < 200)
+        return forward_skip_interim(forward) && (!forward->in.len || forward_parse_head(forward));
+    forward_start_body(forward);
+    return false;
+}
+
+static void forward_read_head(struct forward *forward)
+{
+    while (forward->phase == FORWARD_HEAD) {
+        ssize_t got = forward_fill(forward);
+        if (got == LINK_AGAIN)
+            return;
+        if (got > 0) {
+            if (!forward_parse_head(forward))
+                return;
+        } else if (forward->in.len) {
+            forward_fail(forward, FORWARD_CLOSED,
+                         "the connection was closed within the response head");
+        } else {
+            forward_broke(forward, "the connection was closed before a response");
+        }
+    }
+}
+
+// -- events ------------------------------------------------------------------------------------
+
+static void on_ready(struct lease *lease, bool is_hangup)
+{
+    (void)is_hangup; // the reads find out
+    struct forward *forward = CONTAINER_OF(lease, struct forward, lease);
+    forward_go_on(forward);
+    if (forward->phase == FORWARD_BODY && forward->wants_data) {
+        forward->wants_data = false;
+        forward->ops->on_data(forward);
+    }
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct forward *forward = CONTAINER_OF(timer, struct forward, timer);
+    switch (forward->phase) {
+    case FORWARD_LEASING:
+        forward_fail(forward, FORWARD_CONNECT_TIMEOUT, "no connection came free in time");
+        break;
+    case FORWARD_HEAD:
+        if (forward->is_broken)
+            forward_go_on(forward);
+        else if (forward->out_sent < forward->out.len)
+            forward_fail(forward, FORWARD_IDLE_TIMEOUT, "the upstream does not take the request");
+        else
+            forward_fail(forward, FORWARD_FIRST_BYTE_TIMEOUT, "no response in time");
+        break;
+    case FORWARD_BODY:
+        forward_cut(forward, "nothing came for idle_timeout");
+        forward->ops->on_data(forward);
+        break;
+    case FORWARD_OFF:
+    case FORWARD_OVER:
+        break;
+    }
+}
+
+// -- life --------------------------------------------------------------------------------------
+
+void forward_init(struct forward *forward, struct loop *loop, const struct forward_ops *ops)
+{
+    forward->ops = ops;
+    forward->loop = loop;
+    forward->lease.on_link = on_lease;
+    forward->lease.on_failed = on_lease_failed;
+    forward->lease.on_ready = on_ready;
+    timer_init(&forward->timer, on_timer);
+    buf_init(&forward->out, 0);
+    buf_init(&forward->in, 0);
+}
+
+void forward_fini(struct forward *forward)
+{
+    forward_end(forward);
+    timer_stop(forward->loop, &forward->timer);
+    buf_fini(&forward->out);
+    buf_fini(&forward->in);
+}
+
+struct buf *forward_head(struct forward *forward, const struct forward_limits *limits)
+{
+    forward->limits = *limits;
+    forward->in.max = limits->head_max + READ_SIZE;
+    forward->out.max = 2 * limits->head_max + 2 * limits->buffer_max;
+    return &forward->out;
+}
+
+void forward_start(struct forward *forward, struct pool *pool,
+                   const struct forward_request *request)
+{
+    forward->pool = pool;
+    forward->head_len = forward->out.len;
+    forward->is_chunked = request->is_chunked;
+    forward->is_head = request->is_head;
+    forward->is_idempotent = request->is_idempotent;
+    forward->out_is_held = true;
+    forward->out_is_over = !request->has_body;
+    forward->lease.wants_fresh = false;
+    forward->phase = FORWARD_LEASING;
+    if (lease_take(pool, &forward->lease)) {
+        forward->phase = FORWARD_HEAD;
+        forward_flush_soon(forward);
+    } else {
+        timer_start(forward->loop, &forward->timer, forward->limits.connect_timeout_ms);
+    }
+}
+
+static void buf_recycle(struct buf *buf)
+{
+    if (buf->cap > KEEP_MEM_MAX)
+        buf_fini(buf);
+    buf_clear(buf);
+}
+
+void forward_end(struct forward *forward)
+{
+    if (forward->phase == FORWARD_LEASING || forward->phase == FORWARD_HEAD ||
+        forward->phase == FORWARD_BODY)
+        lease_end(&forward->lease, false);
+    timer_disarm(&forward->timer);
+    mem_wipe(forward->out.ptr, forward->out.len); // the access token was in it
+    buf_recycle(&forward->out);
+    buf_recycle(&forward->in);
+    forward->phase = FORWARD_OFF;
+    forward->out_sent = forward->in_at = forward->head_len = 0;
+    forward->wants_room = forward->wants_data = forward->was_cut = forward->was_retried = false;
+    forward->is_broken = false;
+    forward->interim_count = 0;
+    forward->response.keep_alive = false;
+}

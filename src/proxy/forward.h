@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// The upstream leg of one exchange: sends the request, receives the response, streams both,
+// bounded. What is not taken by one side is not read from the other. It does not know routes,
+// tokens or the client's side.
+#ifndef PROXY_FORWARD_H
+#define PROXY_FORWARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "http/h1.h"
+#include "http/transport.h"
+
+enum forward_error {
+    FORWARD_UNREACHABLE,
+    FORWARD_TLS,
+    FORWARD_CONNECT_TIMEOUT,
+    FORWARD_FIRST_BYTE_TIMEOUT,
+    FORWARD_IDLE_TIMEOUT,
+    FORWARD_CLOSED,    // before a whole response head
+    FORWARD_MALFORMED, // not an HTTP/1.1 response two readers would agree on
+    FORWARD_HEAD_TOO_LARGE,
+    FORWARD_LOCAL,
+};
+
+struct forward;
+
+struct forward_ops { // all called from the loop, never from inside a forward_… call
+    void (*on_head)(struct forward *forward); // forward->response is valid until forward_pull()
+    // Instead of on_head. `why` is for logs.
+    void (*on_failed)(struct forward *forward, enum forward_error error, const char *why);
+    void (*on_room)(struct forward *forward); // forward_write() takes bytes again
+    void (*on_data)(struct forward *forward); // forward_pull() has something to say
+};
+
+struct forward_limits {
+    size_t head_max;   // response head
+    size_t buffer_max; // request bytes held for the upstream, head not counted
+    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
+};
+
+enum forward_phase { FORWARD_OFF, FORWARD_LEASING, FORWARD_HEAD, FORWARD_BODY, FORWARD_OVER };
+
+struct forward {
+    const struct forward_ops *ops;
+    struct loop *loop;
+    struct pool *pool;
+    struct forward_limits limits;
+    enum forward_phase phase;
+    struct lease lease;
+    struct timer timer; // runs only while the upstream owes us something
+    struct buf out;     // the request on its way: head, framed body
+    size_t out_sent;
+    size_t head_len;  // of the request
+    bool out_is_held; // out starts at the request's first byte: it can be sent again
+    bool out_is_over; // the request's last byte is in out
+    bool wants_room;
+    bool is_chunked;    // request body framing
+    bool is_head;       // method is HEAD
+    bool is_idempotent; // RFC 9110 9.2.2
+    bool was_retried;
+    struct buf in; // the response as it came
+    size_t in_at;  // first byte of in not yet used
+    struct h1_response response;
+    struct h1_chunks chunks;
+    uint64_t left; // of a body with a length
+    unsigned interim_count;
+    bool wants_data;
+    bool is_broken;      // a write failed inside a call: the loop finds out
+    bool was_cut;        // the response broke off …
+    const char *cut_why; // … because of this, for logs
+};
+
+// One-time; the object is used for one request after the other.
+void forward_init(struct forward *forward, struct loop *loop, const struct forward_ops *ops);
+void forward_fini(struct forward *forward);
+
+// The request head goes into forward_head()'s buffer, then forward_start() sends it.
+struct buf *forward_head(struct forward *forward, const struct forward_limits *limits);
+struct forward_request {
+    bool is_chunked, is_head, is_idempotent;
+    bool has_body; // else the request is over with its head
+};
+void forward_start(struct forward *forward, struct pool *pool,
+                   const struct forward_request *request);
+// Takes body bytes; fewer than given: on_room follows.
+size_t forward_write(struct forward *forward, struct str bytes);
+void forward_finish(struct forward *forward); // the body is over
+
+// The response's body, once on_head was called: fills out; or one of these, as a server's on_pull.
+enum { FORWARD_WAIT = 0, FORWARD_END = -1, FORWARD_CUT = -2 };
+ssize_t forward_pull(struct forward *forward, char *out, size_t out_max);
+// The whole body if it is here already, in one piece; stays valid until forward_end(). The
+// connection is given back. False: pull it.
+bool forward_take_whole(struct forward *forward, struct str *out_body) WARN_UNUSED;
+
+// Ends the leg, whatever its state; nothing is called any more.
+void forward_end(struct forward *forward);
+
+#endif

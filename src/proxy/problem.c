@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// See problem.h. The table of kinds is the list that docs/problems.md explains.
+#include "proxy/problem.h"
+
+#include <stdio.h>
+
+#define BODY_MAX   4096
+#define DETAIL_MAX 900
+
+static const struct problem_kind kinds[] = {
+    {"malformed-request", "The request is malformed", "http_request_error"},
+    {"bad-target", "The request target is not acceptable", "http_request_error"},
+    {"ambiguous-path", "Servers would read this path in different ways", "http_request_error"},
+    {"body-too-large", "The request body is too large", "http_request_denied"},
+    {"connect-not-supported", "CONNECT is not supported", "http_request_denied"},
+    {"method-not-allowed", "This method is not forwarded", "http_request_denied"},
+    {"host-not-allowed", "This Host is not allowed", "http_request_denied"},
+    {"origin-not-allowed", "Web pages of this origin may not call", "http_request_denied"},
+    {"client-key-required", "A client key is required", "http_request_denied"},
+    {"user-not-allowed", "This user may not call", "http_request_denied"},
+    {"authorization-not-allowed", "The request has an Authorization of its own",
+     "http_request_denied"},
+    {"access-token-in-query", "The request has an access token in its query",
+     "http_request_denied"},
+    {"no-upstream", "Nothing is configured for this address", "destination_not_found"},
+    {"no-route", "No route allows this request", "http_request_denied"},
+    {"loop-detected", "The request has come round in a circle", "proxy_loop_detected"},
+    {"token-unreachable", "The authorization server cannot be reached", "destination_unavailable"},
+    {"token-timeout", "No access token came in time", "connection_timeout"},
+    {"token-unavailable", "The authorization server has no token for now",
+     "destination_unavailable"},
+    {"token-refused", "The authorization server refused a token", "http_request_error"},
+    {"token-malformed", "The authorization server's answer is malformed", "http_protocol_error"},
+    {"token-local", "The access token cannot be requested", "proxy_configuration_error"},
+    {"upstream-unreachable", "The upstream cannot be reached", "destination_unavailable"},
+    {"upstream-tls", "The upstream's TLS cannot be trusted", "tls_certificate_error"},
+    {"upstream-connect-timeout", "The upstream did not accept a connection in time",
+     "connection_timeout"},
+    {"upstream-timeout", "The upstream did not answer in time", "http_response_timeout"},
+    {"upstream-closed", "The upstream closed the connection", "http_response_incomplete"},
+    {"upstream-malformed", "The upstream's response is malformed", "http_protocol_error"},
+    {"upstream-head-too-large", "The upstream's response head is too large",
+     "http_response_header_section_size"},
+    {"request-timeout", "The request took too long", "http_response_timeout"},
+    {"internal", "bearerd could not do its part", "proxy_internal_error"},
+};
+
+const struct problem_kind *problem_kind_at(size_t i)
+{
+    return i < ARRAY_LEN(kinds) ? &kinds[i] : NULL;
+}
+
+static const struct problem_kind *kind_find(const char *type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (str_eq(str_of(kinds[i].type), str_of(type)))
+            return &kinds[i];
+    return &kinds[ARRAY_LEN(kinds) - 1];
+}
+
+// Printable ASCII only, with a backslash before quotes and backslashes: right inside a JSON string
+// and inside an sf-string (RFC 8941 3.3.3) alike.
+static bool append_quoted(struct buf *out, const char *text)
+{
+    bool ok = buf_append_char(out, '"');
+    for (size_t i = 0; text[i] && i < DETAIL_MAX; i++) {
+        char c = text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?';
+        if (c == '"' || c == '\\')
+            ok = ok && buf_append_char(out, '\\');
+        ok = ok && buf_append_char(out, c);
+    }
+    return ok && buf_append_char(out, '"');
+}
+
+static bool append_body(struct buf *out, const struct problem *problem,
+                        const struct problem_kind *kind)
+{
+    return buf_printf(out, "{\"type\":\"urn:bearerd:problem:%s\",\"title\":", kind->type) &&
+           append_quoted(out, kind->title) &&
+           buf_printf(out, ",\"status\":%d,\"detail\":", problem->status) &&
+           append_quoted(out, problem->detail) && buf_append(out, STR("}\n"));
+}
+
+static bool add_challenge(struct fields *fields, int status)
+{
+    if (status == 401)
+        return fields_add(fields, STR("WWW-Authenticate"), STR("Bearer realm=\"bearerd\""));
+    if (status == 407)
+        return fields_add(fields, STR("Proxy-Authenticate"), STR("Basic realm=\"bearerd\""));
+    if (status == 405)
+        return fields_add(fields, STR("Allow"),
+                          STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    return true;
+}
+
+void problem_reply(struct request *request, const struct problem *problem, struct buf *storage)
+{
+    const struct problem_kind *kind = kind_find(problem->type);
+    struct fields *fields = mem_alloc(sizeof *fields);
+    char retry_after[24];
+    buf_init(storage, BODY_MAX);
+    // The body first, then the field's value, in one buffer that cannot grow past its ceiling.
+    bool ok = append_body(storage, problem, kind);
+    size_t body_len = storage->len;
+    ok = ok && buf_printf(storage, "bearerd; error=%s; details=", kind->proxy_error) &&
+         append_quoted(storage, problem->detail);
+    struct str proxy_status = str_from(buf_str(storage), body_len);
+    ok = ok && fields_add(fields, STR("Content-Type"), STR("application/problem+json")) &&
+         fields_add(fields, STR("Cache-Control"), STR("no-store")) &&
+         fields_add(fields, STR("Proxy-Status"), proxy_status) &&
+         add_challenge(fields, problem->status);
+    if (ok && problem->retry_after_s) {
+        snprintf(retry_after, sizeof retry_after, "%llu",
+                 (unsigned long long)problem->retry_after_s);
+        ok = fields_add(fields, STR("Retry-After"), str_of(retry_after));
+    }
+    struct reply reply = {
+        .status = problem->status,
+        .fields = fields,
+        .is_whole = true,
+        .body = {storage->ptr, ok ? body_len : 0},
+    };
+    request_reply(request, &reply);
+    mem_free(fields);
+}

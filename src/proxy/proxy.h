@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// One worker's proxy: what all its exchanges share. It is the handler of the worker's server.
+#ifndef PROXY_PROXY_H
+#define PROXY_PROXY_H
+
+#include "http/server.h"
+#include "http/transport.h"
+#include "proxy/policy.h"
+#include "token/view.h"
+
+struct proxy;
+
+// All arguments are borrowed and must outlive it. instance: names this process in Via, so that a
+// request that comes round again is noticed.
+struct proxy *proxy_new(struct loop *loop, const struct policy *policy, struct link_context *links,
+                        struct view *view, const char *instance) WARN_UNUSED;
+void proxy_free(struct proxy *proxy); // after its server
+
+// For server_new(); the argument is the proxy.
+const struct server_ops *proxy_server_ops(void);
+size_t proxy_exchange_count(const struct proxy *proxy); // under way
+
+#endif

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// What proxy.c (the shared things), exchange.c (one request's way in) and exchange_reply.c (its
+// answer's way out) share; nobody else includes this.
+#ifndef PROXY_PROXY_PRIVATE_H
+#define PROXY_PROXY_PRIVATE_H
+
+#include "proxy/forward.h"
+#include "proxy/problem.h"
+#include "proxy/proxy.h"
+#include "proxy/target.h"
+
+struct proxy {
+    struct loop *loop;
+    const struct policy *policy;
+    struct view *view;
+    struct pool **pools; // by upstream index
+    char instance[32];   // pseudonym of this process in Via
+    struct list spare;   // of struct exchange
+    size_t spare_count, exchange_count;
+    struct fields reply_fields; // filled and used within one call
+};
+
+#define HOST_MAX         280 // a name of 253 bytes, brackets, port
+#define ROUTE_TOKENS_MAX 8   // credentials of one route
+
+// One request's life, from the head to the end of the answer. Kept and used again.
+struct exchange {
+    struct proxy *proxy;
+    struct request *request; // NULL while spare
+    struct list spare_link;
+    struct target target;
+    struct route_choice choice;
+    char host_bytes[HOST_MAX];
+    struct str host;
+    struct view_waiter waiter;
+    size_t waiting_slot;
+    bool is_waiting; // for a token
+    struct timer token_timer, whole_timer;
+    struct forward forward;
+    bool request_is_over; // its last byte came
+    bool reply_is_held;   // the response's head is here, but the request goes on
+    bool has_replied;
+    uint64_t body_len;
+    int status;
+    uint64_t start_us;
+    struct buf problem_body;
+};
+
+// proxy.c
+struct exchange *exchange_new(struct proxy *proxy);
+void exchange_release(struct exchange *exchange);
+void exchange_free(struct exchange *exchange);
+
+// exchange.c
+extern const struct forward_ops exchange_forward_ops;
+void exchange_init(struct exchange *exchange, struct proxy *proxy);
+void exchange_start(struct proxy *proxy, struct request *request);
+void exchange_refuse(struct proxy *proxy, struct request *request, int status, const char *why);
+size_t exchange_take_body(struct request *request, struct str bytes);
+void exchange_end_body(struct request *request);
+void exchange_end(struct request *request, bool is_complete);
+
+// exchange_reply.c
+void exchange_problem(struct exchange *exchange, const struct problem *problem);
+void exchange_token_problem(struct exchange *exchange, const struct token_failure *failure);
+void exchange_upstream_problem(struct exchange *exchange, enum forward_error error);
+void exchange_reply(struct exchange *exchange); // the upstream's response
+ssize_t exchange_pull(struct request *request, char *out, size_t out_max);
+void exchange_log(const struct exchange *exchange, bool is_complete);
+
+#endif
