@@ -6,9 +6,50 @@
 #include "config/draft.h"
 #include "config/value.h"
 
-struct config *config_load(const char *path, struct config_faults *faults)
+static bool is_sound(const struct config_upstream *upstream)
 {
-    size_t before = faults->count;
+    return upstream && upstream->url.path && upstream->mount;
+}
+
+// Takes out what a fault left half-built; `keep` decides, the objects are freed.
+static size_t prune(void **items, size_t count, enum section_kind kind,
+                    bool (*keep)(const void *object))
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (keep(items[i]))
+            items[kept++] = items[i];
+        else
+            draft_object_free(kind, items[i]);
+    }
+    return kept;
+}
+
+static bool keep_route(const void *object)
+{
+    const struct config_route *route = object;
+    return is_sound(route->upstream) && route->match_count > 0;
+}
+
+static bool keep_upstream(const void *object)
+{
+    return is_sound(object);
+}
+
+static void config_prune(struct config *config)
+{
+    config->route_count =
+        prune((void **)config->routes, config->route_count, SECTION_ROUTE, keep_route);
+    config->upstream_count =
+        prune((void **)config->upstreams, config->upstream_count, SECTION_UPSTREAM, keep_upstream);
+    for (size_t i = 0; i < config->route_count; i++)
+        config->routes[i]->index = i;
+    for (size_t i = 0; i < config->upstream_count; i++)
+        config->upstreams[i]->index = i;
+}
+
+struct config *config_inspect(const char *path, struct config_faults *faults)
+{
     struct draft draft = {.config = mem_alloc(sizeof(struct config)), .faults = faults};
     draft.config->refs = 1;
     draft.config->path = mem_strdup(path);
@@ -16,11 +57,19 @@ struct config *config_load(const char *path, struct config_faults *faults)
     draft_check(&draft);
     draft_resolve(&draft);
     draft_fini(&draft);
+    config_prune(draft.config);
     config_faults_sort(faults);
     config_faults_sort(&draft.config->warnings);
+    return draft.config;
+}
+
+struct config *config_load(const char *path, struct config_faults *faults)
+{
+    size_t before = faults->count;
+    struct config *config = config_inspect(path, faults);
     if (faults->count == before)
-        return draft.config;
-    config_unref(draft.config);
+        return config;
+    config_unref(config);
     return NULL;
 }
 

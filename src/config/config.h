@@ -178,6 +178,9 @@ void config_faults_fini(struct config_faults *faults);
 // resolved here; file: secrets are read when they are needed, and a missing one is a warning, not a
 // fault.
 struct config *config_load(const char *path, struct config_faults *faults) WARN_UNUSED;
+// As config_load, but never NULL: with faults, what is sound comes back, so that `check` can go on
+// to look at patterns and the like. Not for running.
+struct config *config_inspect(const char *path, struct config_faults *faults) WARN_UNUSED;
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); // NULL is fine
 

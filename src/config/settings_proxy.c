@@ -22,7 +22,7 @@ const struct setting settings_proxy[] = {
      .example = "yes"},
     {NUMBER("workers", config, workers), .section = SECTION_PROXY, .fallback = "auto", .min = 1,
      .max = 64, .zero = "auto", .help = "Number of threads that move requests.",
-     .more = "auto: the processors that are online, at most 4", .example = "2"},
+     .more = "as many as processors are online, 4 at most", .example = "2"},
     {SIZE("header_limit", config, header_limit), .section = SECTION_PROXY, .fallback = "16k",
      .min = 4 * KIB, .max = 64 * KIB,
      .help = "Memory for one message's head, request and answer together. What does not fit is "
@@ -47,7 +47,7 @@ const struct setting settings_proxy[] = {
      .example = "https://app.example.com"},
     {WORDS("allow_uids", config, allow_uids), .section = SECTION_PROXY, .flags = SETTING_NO_EMPTY,
      .item = item_user, .help = "Users, by name or number, who may call over a unix: socket.",
-     .more = "all that the socket's mode lets in", .example = "www-data 1000"},
+     .more = "all that the socket's mode lets in", .example = "1000 1001"},
     {SECRET("client_key", config, client_key), .section = SECTION_PROXY,
      .help = "Secret that callers must present, in Proxy-Authorization or X-Bearerd-Key.",
      .more = "no key is asked for", .example = "file:/etc/bearerd/client_key"},

@@ -121,7 +121,7 @@ static const char *noun_of(const struct setting *setting)
     case SETTING_HEADERS:
         return "Name: value";
     case SETTING_MATCHES:
-        return "[METHOD …] PATTERN";
+        return "[METHOD ...] PATTERN";
     case SETTING_LIST:
         return "words separated by spaces";
     case SETTING_TEXT:

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// bearerd check: reads a configuration as `serve` would, and says everything that is wrong with it.
+// Opens no socket and asks no server.
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "config/config.h"
+#include "proxy/caller.h"
+#include "proxy/route.h"
+
+static void print_all(const struct config_faults *faults, const char *kind)
+{
+    for (size_t i = 0; i < faults->count; i++) {
+        const struct config_fault *fault = &faults->items[i];
+        if (fault->line)
+            fprintf(stderr, "%s:%u: %s%s\n", fault->file, fault->line, kind, fault->message);
+        else
+            fprintf(stderr, "%s: %s%s\n", fault->file, kind, fault->message);
+    }
+}
+
+// What only the layers above the configuration can judge: patterns, and who may call.
+static void check_compiled(const struct config *config, struct config_faults *faults)
+{
+    struct err err;
+    size_t before = faults->count;
+    struct route_table *table = route_table_new(config, faults);
+    if (!table && faults->count == before)
+        config_faults_add(faults, (struct config_place){config->path, 0},
+                          "the routes cannot be compiled");
+    route_table_free(table);
+    struct caller_rules *rules = caller_rules_new(config, NULL, &err);
+    if (!rules)
+        config_faults_add(faults, (struct config_place){config->path, 0}, "%s", err.text);
+    caller_rules_free(rules);
+    config_faults_sort(faults);
+}
+
+static void print_count(size_t count, const char *noun)
+{
+    printf(", %zu %s%s", count, noun, count == 1 ? "" : "s");
+}
+
+static void print_summary(const struct config *config)
+{
+    printf("%s: ok", config->path);
+    print_count(config->credential_count, "credential");
+    print_count(config->upstream_count, "upstream");
+    print_count(config->route_count, "route");
+    print_count(config->slot_count, "token");
+    printf(" to hold\n");
+}
+
+static int check_file(const char *path)
+{
+    struct config_faults faults = {0};
+    struct config *config = config_inspect(path, &faults);
+    if (config->files.count)
+        check_compiled(config, &faults);
+    print_all(&faults, "");
+    print_all(&config->warnings, "warning: ");
+    bool is_ok = faults.count == 0;
+    if (is_ok)
+        print_summary(config);
+    config_unref(config);
+    config_faults_fini(&faults);
+    return is_ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+int cli_check(int argc, char **argv)
+{
+    const char *path = DEFAULT_CONFIG_PATH;
+    int option;
+    while ((option = getopt(argc, argv, "c:")) != -1) {
+        if (option != 'c')
+            return EXIT_USAGE;
+        path = optarg;
+    }
+    if (optind < argc) {
+        fprintf(stderr, "check: unexpected argument \"%s\"; usage: bearerd check [-c FILE]\n",
+                argv[optind]);
+        return EXIT_USAGE;
+    }
+    return check_file(path);
+}
