@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// One small HTTP exchange with a listener of ours, blocking and bounded: for subcommands that ask a
+// running proxy something. Not for traffic: it knows neither TLS nor names nor keep-alive.
+#ifndef CLI_PROBE_H
+#define CLI_PROBE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+// Connects to address, written as in `listen` (an address for all interfaces means this machine),
+// sends request and appends to out all that comes until the peer closes or out's ceiling is
+// reached. timeout_ms bounds each wait.
+bool probe_exchange(const char *address, struct str request, unsigned timeout_ms, struct buf *out,
+                    struct err *err) WARN_UNUSED;
+
+#endif
