@@ -134,7 +134,8 @@ void loop_free(struct loop *loop)
 {
     if (!loop)
         return;
-    loop_run_posts(loop);
+    while (loop->inbox_first) // what was posted may post again; no other thread is left to
+        loop_run_posts(loop);
     if (loop->inbox_watch.fd >= 0)
         close(loop->inbox_watch.fd);
     if (loop->epoll_fd >= 0)
@@ -166,8 +167,14 @@ void watch_change(struct loop *loop, struct watch *watch, unsigned events)
 {
     if (watch->events == events)
         return;
+    if (!events) {
+        // Not left in with an empty mask: epoll would go on telling of errors, again and again.
+        watch_stop(loop, watch);
+        return;
+    }
+    int op = watch->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     struct epoll_event event = {.events = epoll_bits(events), .data.ptr = watch};
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event);
+    epoll_ctl(loop->epoll_fd, op, watch->fd, &event);
     watch->events = events;
 }
 
@@ -193,7 +200,9 @@ static void loop_call_watches(struct loop *loop)
         unsigned ready = (bits & (EPOLLIN | EPOLLPRI) ? LOOP_READ : 0u) |
                          (bits & EPOLLOUT ? LOOP_WRITE : 0u) |
                          (bits & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? LOOP_HANGUP : 0u);
-        watch->on_ready(watch, ready);
+        ready &= watch->events | LOOP_HANGUP; // it may have been changed in this turn
+        if (ready)
+            watch->on_ready(watch, ready);
     }
 }
 
@@ -266,8 +275,8 @@ void timer_init(struct timer *timer, void (*on_due)(struct timer *))
 
 void timer_start(struct loop *loop, struct timer *timer, uint64_t delay_ms)
 {
-    uint64_t due = delay_ms > TIMER_NEVER - 1 - loop->now_ms ? TIMER_NEVER - 1
-                                                            : loop->now_ms + delay_ms;
+    uint64_t due =
+        delay_ms > TIMER_NEVER - 1 - loop->now_ms ? TIMER_NEVER - 1 : loop->now_ms + delay_ms;
     timer->due_ms = due;
     if (timer->heap_place && timer->heap_ms <= due)
         return; // comes up too early, and then moves itself
@@ -290,8 +299,11 @@ void timer_stop(struct loop *loop, struct timer *timer)
 
 static void loop_call_timers(struct loop *loop)
 {
-    while (loop->heap_len && loop->heap[0]->heap_ms <= loop->now_ms) {
+    // At most as many as there are now: one that starts itself without delay takes its turn.
+    for (size_t left = loop->heap_len; left && loop->heap_len; left--) {
         struct timer *timer = loop->heap[0];
+        if (timer->heap_ms > loop->now_ms)
+            break;
         heap_remove(loop, timer);
         if (timer->due_ms == TIMER_NEVER)
             continue;

@@ -65,6 +65,7 @@ int64_t clock_realtime_s(void);
 
 bool watch_start(struct loop *loop, struct watch *watch, int fd, unsigned events,
                  struct err *err) WARN_UNUSED;
+// Of a watch that was started once; 0 holds it until the next change (or stops it: it is the same).
 void watch_change(struct loop *loop, struct watch *watch, unsigned events);
 void watch_stop(struct loop *loop, struct watch *watch); // no-op while not started
 
