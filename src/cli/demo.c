@@ -34,8 +34,7 @@ static void print_head(const struct demo *demo)
            daemon_address(demo->daemon, 0), demo_servers_upstream_address(demo->servers),
            demo_servers_auth_address(demo->servers), demo->files.config_path);
     if (!demo_files_print(&demo->files, stdout, &err))
-        printf("  %s\n", err.text);
-    printf("\n");
+        printf("  %s\n\n", err.text);
 }
 
 static bool send_requests(const struct demo *demo)
@@ -83,10 +82,12 @@ static void print_hints(const struct demo *demo)
     if (demo->is_once)
         return;
     printf("\nTry it:\n\n"
-           "  curl -i http://%s/items                        # base URL: the proxy in place of the "
-           "API\n"
-           "  http_proxy=http://%s curl -i http://" DEMO_HOST "/items   # the proxy as http_proxy\n"
-           "  curl -i http://%s/items                        # without bearerd: 401\n\n"
+           "  # base URL: the proxy in place of the API\n"
+           "  curl -i http://%s/items\n\n"
+           "  # http_proxy: the client asks for the API, by way of the proxy\n"
+           "  http_proxy=http://%s curl -i http://" DEMO_HOST "/items/7\n\n"
+           "  # the API without the proxy: 401\n"
+           "  curl -i http://%s/items\n\n"
            "Your requests are logged here. Ctrl-C ends the demo and removes its files.\n\n",
            address, address, demo_servers_upstream_address(demo->servers));
 }

@@ -104,7 +104,7 @@ bool demo_files_print(const struct demo_files *files, FILE *to, struct err *err)
     bool is_read = file_read(files->config_path, &text, err);
     struct str rest = buf_str(&text), line;
     while (is_read && str_split(&rest, '\n', &line))
-        fprintf(to, "  %s%.*s\n", line.len ? "  " : "", STR_ARG(line));
+        fprintf(to, "%s%.*s\n", line.len ? "    " : "", STR_ARG(line));
     buf_fini(&text);
     return is_read;
 }
