@@ -101,7 +101,8 @@ char *item_host(struct str text, struct err *err)
 char *item_origin(struct str text, struct err *err)
 {
     if (str_eq(text, STR("null")))
-        return str_dup(text);
+        return fail(err_set(err, "null is what every sandboxed frame and local file sends; name "
+                                 "the origins"));
     if (str_eq(text, STR("*")))
         return fail(err_set(err, "* would let every web page use the tokens; name the origins"));
     struct config_url url;

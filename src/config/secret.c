@@ -114,10 +114,7 @@ void secret_free(struct secret *secret)
 
 static struct str without_newline(struct str text)
 {
-    if (str_ends(text, STR("\n")))
-        text.len--;
-    if (str_ends(text, STR("\r")))
-        text.len--;
+    text.len -= str_ends(text, STR("\r\n")) ? 2 : str_ends(text, STR("\n")) ? 1 : 0;
     return text;
 }
 

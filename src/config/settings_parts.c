@@ -136,8 +136,7 @@ const struct setting settings_upstream[] = {
      .example = "5m"},
     {DURATION("idle_timeout", config_upstream, idle_timeout_ms), .section = SECTION_UPSTREAM,
      .fallback = "60s", .min = 10, .max = MS_DAY,
-     .help = "How long the upstream may pause within an answer or in taking a body, and how long "
-             "an unused connection to it is kept.",
+     .help = "How long the upstream may pause within an answer or in taking a body.",
      .example = "10m"},
     {NUMBER("max_connections", config_upstream, max_connections), .section = SECTION_UPSTREAM,
      .fallback = "512", .min = 1, .max = 100000,

@@ -280,20 +280,39 @@ static void resolve_upstream(struct draft *draft, const struct draft_section *se
             : find_only(draft, section, SECTION_UPSTREAM, "upstream");
 }
 
-// T20: one field must not come from two sides.
-static void check_set_headers(struct draft *draft, const struct draft_section *section,
-                              const struct config_route *route,
-                              const struct config_headers *headers)
+// T20: one field must not come from two sides. `section` is that of the headers. True: a fault was
+// added.
+static bool check_set_headers(struct draft *draft, const struct draft_section *section,
+                              const struct config_headers *headers,
+                              const struct config_route *route)
 {
     for (size_t i = 0; i < headers->count; i++)
         for (size_t j = 0; j < route->slot_count; j++) {
             const struct config_credential *credential = route->slots[j]->credential;
-            if (credential->header &&
-                str_eq_nocase(str_of(headers->items[i].name), str_of(credential->header)))
-                draft_fault(draft, section, draft_place(section, "set_header", i), "set_header",
-                            "%s is the field that the token of credential %s is sent in (route %s)",
-                            headers->items[i].name, credential->name, route->name);
+            if (!credential->header ||
+                !str_eq_nocase(str_of(headers->items[i].name), str_of(credential->header)))
+                continue;
+            draft_fault(draft, section, draft_place(section, "set_header", i), "set_header",
+                        "%s is the field that route %s sends the token of credential %s in",
+                        headers->items[i].name, route->name, credential->name);
+            return true;
         }
+    return false;
+}
+
+static void check_upstream_headers(struct draft *draft)
+{
+    const struct config *config = draft->config;
+    for (size_t i = 0; i < draft->section_count; i++) {
+        const struct draft_section *section = draft->sections[i];
+        if (section->kind != SECTION_UPSTREAM)
+            continue;
+        const struct config_upstream *upstream = section->object;
+        bool is_told = !upstream->set_header.count;
+        for (size_t j = 0; !is_told && j < config->route_count; j++)
+            is_told = config->routes[j]->upstream == upstream &&
+                      check_set_headers(draft, section, &upstream->set_header, config->routes[j]);
+    }
 }
 
 static void warn_of_unused(struct draft *draft)
@@ -326,7 +345,7 @@ void draft_resolve(struct draft *draft)
         struct config_route *route = section->object;
         resolve_upstream(draft, section);
         resolve_credentials(&slots, section);
-        check_set_headers(draft, section, route, &route->set_header);
+        (void)check_set_headers(draft, section, &route->set_header, route);
         if (!first && !is_none(&route->credential_names))
             first = section;
     }
@@ -338,5 +357,6 @@ void draft_resolve(struct draft *draft)
         mem_free(slots.identities[i]);
     mem_free(slots.identities);
     map_fini(&slots.by_identity);
+    check_upstream_headers(draft);
     warn_of_unused(draft);
 }
