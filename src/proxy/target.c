@@ -153,7 +153,12 @@ static bool escapes_are_clean(struct str path, const char **out_why)
 {
     if (!escapes_are_whole(path))
         return refuse(out_why, "a '%' in the path is not followed by two hexadecimal digits");
-    if (!decoded_is_clean(path, 1, out_why) || !decoded_is_clean(path, 2, out_why))
+    if (!decoded_is_clean(path, 1, out_why))
+        return false;
+    // Only an encoded '%' leaves anything to decode.
+    if (!memmem(path.ptr, path.len, "%25", 3))
+        return true;
+    if (!decoded_is_clean(path, 2, out_why))
         return false;
     if (!is_decoded_by_two(path))
         return refuse(out_why, "the path is percent-encoded more than twice");

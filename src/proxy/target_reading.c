@@ -12,7 +12,7 @@
 #include "proxy/target.h"
 
 #define READINGS_MAX 256
-#define SCRATCH_MAX  ((size_t)262144)
+#define SCRATCH_MAX  ((size_t)65536)
 
 // Writes the transformed path (room for path.len bytes, at least 1), returns its length.
 typedef size_t transform_fn(struct str path, char *out);
@@ -158,12 +158,70 @@ static size_t remove_dots_bare(struct str path, char *out)
     return len > 1 && out[len - 1] == '/' && !had_slash ? len - 1 : len;
 }
 
-static transform_fn *const decoders[] = {decode_all, decode_but_slash};
-static transform_fn *const transforms[] = {
-    remove_dots_rfc, merge_slashes, cut_parameters,      backslash_to_slash,
-    cut_at_query,    cut_spaces,    cut_dots_and_spaces, remove_dots_bare,
+enum trait { // what a path must have for a transform to change it
+    HAS_ESCAPE = 1,
+    HAS_SEMICOLON = 2,
+    HAS_BACKSLASH = 4,
+    HAS_QUERY = 8,
+    HAS_DOT_END = 16,   // of a segment; dot segments among them
+    HAS_SPACE_END = 32, // likewise
+    HAS_DOUBLE_SLASH = 64,
 };
+
+struct transform {
+    transform_fn *apply;
+    unsigned needs; // any of these
+};
+
+static const struct transform decoders[] = {
+    {decode_all, HAS_ESCAPE},
+    {decode_but_slash, HAS_ESCAPE},
+};
+
+static const struct transform transforms[] = {
+    {remove_dots_rfc, HAS_DOT_END},      {remove_dots_bare, HAS_DOT_END},
+    {merge_slashes, HAS_DOUBLE_SLASH},   {cut_parameters, HAS_SEMICOLON},
+    {backslash_to_slash, HAS_BACKSLASH}, {cut_at_query, HAS_QUERY},
+    {cut_spaces, HAS_SPACE_END},         {cut_dots_and_spaces, HAS_DOT_END | HAS_SPACE_END},
+};
+
 #define DECODE_DEPTH 2
+
+static unsigned end_traits(char last)
+{
+    return last == '.' ? HAS_DOT_END : last == ' ' ? HAS_SPACE_END : 0;
+}
+
+static unsigned traits_of(struct str path)
+{
+    unsigned traits = 0;
+    char before = 0;
+    for (size_t i = 0; i < path.len; i++) {
+        char c = path.ptr[i];
+        switch (c) {
+        case '/':
+            traits |= before == '/' ? HAS_DOUBLE_SLASH : end_traits(before);
+            break;
+        case '%':
+            traits |= HAS_ESCAPE;
+            break;
+        case ';':
+            traits |= HAS_SEMICOLON;
+            break;
+        case '\\':
+            traits |= HAS_BACKSLASH;
+            break;
+        case '?':
+        case '#':
+            traits |= HAS_QUERY;
+            break;
+        default:
+            break;
+        }
+        before = c;
+    }
+    return traits | end_traits(before);
+}
 
 struct readings {
     struct str items[READINGS_MAX];
@@ -206,13 +264,16 @@ static bool readings_add(struct readings *readings, size_t len)
     return readings->each(readings->arg, path);
 }
 
-static bool readings_apply(struct readings *readings, struct str path, transform_fn *const *table,
-                           size_t table_len)
+static bool readings_apply(struct readings *readings, struct str path,
+                           const struct transform *table, size_t table_len)
 {
+    unsigned traits = traits_of(path);
     for (size_t i = 0; i < table_len; i++) {
+        if (!(traits & table[i].needs))
+            continue;
         if (readings->cap - readings->used < path.len)
             return false;
-        size_t len = table[i](path, readings->scratch + readings->used);
+        size_t len = table[i].apply(path, readings->scratch + readings->used);
         if (!readings_add(readings, len))
             return false;
     }
