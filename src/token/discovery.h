@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Authorization server metadata (RFC 8414, OpenID Connect Discovery): from an issuer to its token
+// endpoint. One object per credential; the answer is cached, refreshed in the background, and the
+// last good one is used while the server is away.
+#ifndef TOKEN_DISCOVERY_H
+#define TOKEN_DISCOVERY_H
+
+#include "base/loop.h"
+#include "config/config.h"
+#include "token/token.h"
+
+struct discovery;
+struct fetcher;
+
+struct discovery *discovery_new(struct loop *loop, struct fetcher *fetcher,
+                                const struct config_credential *credential) WARN_UNUSED;
+void discovery_free(struct discovery *discovery); // cancels; NULL is fine
+
+struct discovery_result {       // borrowed for the call; exactly one of token_endpoint and failure
+    const char *token_endpoint; // the mTLS alias when the credential authenticates by certificate
+    const char *issuer;         // as verified; NULL when token_url is configured
+    const struct token_failure *failure;
+};
+typedef void discovery_done_fn(void *arg, const struct discovery_result *result);
+
+// True: *out_now is filled at once (cached, or token_url is configured). False: done follows, from
+// the loop.
+bool discovery_get(struct discovery *discovery, struct discovery_result *out_now,
+                   discovery_done_fn *done, void *arg) WARN_UNUSED;
+void discovery_cancel(struct discovery *discovery, void *arg);
+
+#endif

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// on_token_update: runs a command once for each new token, metadata in the environment, the token
+// on stdin. Hooks never hold up traffic, tokens or each other; how many run at a time is bounded.
+#ifndef TOKEN_HOOK_H
+#define TOKEN_HOOK_H
+
+#include "base/loop.h"
+#include "config/config.h"
+#include "token/token.h"
+
+struct hooks;
+
+struct hooks *hooks_new(struct loop *loop) WARN_UNUSED;
+void hooks_free(struct hooks *hooks); // kills those that run; NULL is fine
+// No-op when the slot's credential has no hook. While one of the same slot still runs, only the
+// newest token waits for its turn.
+void hooks_run(struct hooks *hooks, const struct config_slot *slot, const struct token *token);
+
+struct hook_stats {
+    uint64_t runs, failures, replaced;
+};
+struct hook_stats hooks_stats(const struct hooks *hooks);
+
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Where tokens survive a restart and are shared by several processes. Blocking libraries are driven
+// on a thread of the store's own; all calls and callbacks here are on the keeper's loop. A store
+// that is away never stands in the way: the answer is then STORE_FETCH.
+#ifndef TOKEN_STORE_H
+#define TOKEN_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "config/config.h"
+
+struct store;
+
+// What is kept of a token. Times are UTC, seconds since the epoch. At rest it is sealed:
+// AES-256-GCM, with its key in the store as associated data, so that no entry can stand in for
+// another.
+struct store_record {
+    struct buf value; // the access token
+    int64_t sent_s;   // when the token request was sent
+    int64_t expires_s;
+    char *granted_scope; // NULL: as asked
+    char *binding;       // thumbprint of the key it is bound to (DPoP jkt); NULL: bearer
+};
+void store_record_init(struct store_record *record);
+void store_record_fini(struct store_record *record); // wipes
+
+#define STORE_KEY_LEN 64 // hex digits of a SHA-256
+// The slot's identity (token URL or issuer, client id, authentication method, hash of the secret,
+// scopes, audience, resources, extra parameters, authorization details, DPoP …), each field with
+// its length in front. secret: what the client authenticates with, empty if nothing.
+void store_key_of(const struct config_slot *slot, struct str secret, char out[STORE_KEY_LEN + 1]);
+
+// NULL with an empty err->text when no store is configured. A store that cannot be reached yet is
+// no error; one that can never work (bad URL, file open to others, no key) is.
+struct store *store_open(struct loop *loop, const struct config *config,
+                         struct err *err) WARN_UNUSED;
+void store_close(struct store *store); // no callback follows; NULL is fine
+
+enum store_answer {
+    STORE_TOKEN, // record: somebody's token, newer than what was named
+    STORE_FETCH, // it is for us to fetch: the lease is held, or the store is away
+};
+typedef void store_done_fn(void *arg, enum store_answer answer, const struct store_record *record);
+
+// A token is wanted that expires after newer_than_s. Of all processes one is told to fetch; the
+// others wait for what it puts, until wait_ms or its lease has run out. done follows once, from the
+// loop.
+void store_acquire(struct store *store, const char *key, int64_t newer_than_s, uint64_t wait_ms,
+                   store_done_fn *done, void *arg);
+void store_cancel(struct store *store, void *arg); // the acquire of that arg: done will not come
+// Keeps the record (copied) and ends the lease.
+void store_put(struct store *store, const char *key, const struct store_record *record);
+// Ends the lease without a token: another may try.
+void store_release(struct store *store, const char *key);
+
+struct store_stats {
+    uint64_t loads, puts, errors;
+    bool is_away;
+};
+struct store_stats store_stats(const struct store *store);
+
+#endif
