@@ -48,17 +48,63 @@ struct config_url { // an absolute http or https URL, split
     char *text;      // as written
 };
 
-enum config_auth_method { AUTH_CLIENT_SECRET_BASIC, AUTH_CLIENT_SECRET_POST, AUTH_NONE };
+enum config_source { SOURCE_OAUTH, SOURCE_LOGIN, SOURCE_EXEC, SOURCE_STATIC };
+enum config_auth_method {
+    AUTH_CLIENT_SECRET_BASIC,
+    AUTH_CLIENT_SECRET_POST,
+    AUTH_CLIENT_SECRET_JWT,
+    AUTH_PRIVATE_KEY_JWT,
+    AUTH_ASSERTION_FILE,
+    AUTH_TLS_CLIENT, // RFC 8705: tls_client_auth and self_signed_tls_client_auth
+    AUTH_NONE
+};
+enum config_replay { REPLAY_NO, REPLAY_YES, REPLAY_SAFE_METHODS };
 enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
 enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
 enum config_client_auth { CLIENT_AUTH_REPLACE, CLIENT_AUTH_KEEP, CLIENT_AUTH_REJECT };
 
+struct config_scope { // a line of [scopes CREDENTIAL]: Alias = wire-value ; description
+    struct config_place place;
+    char *alias, *value, *description;
+};
+
+struct config_login { // source = login
+    struct config_url url;
+    char *body;     // JSON or form; %{env:NAME}, %{file:PATH}, %{credential:NAME} stand for secrets
+    bool is_form;   // login_body_type = form
+    char *token;    // JSON pointer (RFC 6901) to the token in the answer
+    char *lifetime; // JSON pointer to its lifetime in seconds; NULL: login_ttl
+    uint64_t ttl_ms;
+    char *credential; // that authorises the request itself; NULL: none
+};
+
 struct config_credential {
     char *name;
     struct config_place place;
-    struct config_url token_url;
+    int source;                  // enum config_source
+    struct config_url token_url; // text NULL when it comes from the issuer's metadata
+    char *issuer;                // NULL: none
     char *client_id;
-    struct secret *client_secret; // NULL for AUTH_NONE
+    struct secret *client_secret;      // NULL for methods without one
+    struct secret *client_secret_next; // tried when the other is refused; NULL: none
+    struct secret *signing_key;        // PEM, for private_key_jwt
+    char *signing_alg, *key_id;        // key_id NULL: thumbprint
+    char *assertion_file, *assertion_audience, *assertion_type;
+    struct config_headers param;          // name and value, added to the token request's form
+    struct config_headers request_header; // added to the token request's head
+    char *authorization_details;          // RFC 9396, canonical JSON; NULL: none
+    bool dpop;
+    struct secret *dpop_key; // PEM, ES256; NULL: one is made at start
+    struct secret *token;    // source = static
+    int64_t token_expires_s; // UTC; 0: never
+    char *command;           // source = exec
+    uint64_t command_timeout_ms;
+    struct config_login login;
+    uint64_t idle_ttl_ms;  // a token unused for so long is dead; 0: none
+    char *on_token_update; // command; NULL: none
+    uint64_t hook_timeout_ms;
+    struct config_scope *catalogue;
+    size_t catalogue_count;       // 0: any scope
     int auth_method;              // enum config_auth_method
     int basic_encoding;           // enum config_basic_encoding
     struct config_strings scopes; // default scopes, added to each route's
@@ -103,6 +149,9 @@ struct config_slot {
     char *scope; // sorted, de-duplicated, one space between; "" = leave the parameter out
     char *audience;
     struct config_strings resource; // sorted
+    char *authorization_details;    // canonical JSON; NULL: none
+    const struct config_slot
+        *authoriser; // source = login: whose token the login request bears; NULL
 };
 
 struct config_route {
@@ -115,6 +164,8 @@ struct config_route {
     const struct config_slot **slots; // one for each of its credentials
     size_t slot_count;
     int client_authorization; // enum config_client_auth
+    int replay_on_401;        // enum config_replay
+    uint64_t replay_limit;    // bytes of body held for it
     uint64_t timeout_ms;      // whole request; 0: the proxy's request_timeout
     struct config_headers set_header;
     struct config_strings remove_header;
@@ -122,7 +173,15 @@ struct config_route {
     char *upstream_name;                    // NULL: the only one
     struct config_strings credential_names; // empty: the only one; "none": no token, slot_count 0
     struct config_strings scopes, resource;
-    char *audience;
+    char *audience, *authorization_details;
+};
+
+struct config_store {
+    char *url;                         // NULL: none. sqlite:PATH, redis://…, rediss://…
+    struct secret *key, *key_previous; // what records are sealed with; previous: only opened
+    char *prefix;                      // of keys in redis
+    struct config_tls tls;
+    uint64_t timeout_ms;
 };
 
 // Every fault found in one run, in file order.
@@ -154,6 +213,7 @@ struct config {
     uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t request_timeout_ms, drain_timeout_ms;
     uint64_t listen_mode; // unix sockets: file mode
+    struct config_store store;
     // [log]
     int log_level; // enum log_level
     bool log_access;
