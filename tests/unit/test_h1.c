@@ -373,6 +373,9 @@ static const struct chunk_row chunk_rows[] = {
     {"CR in extension", STR("3;a\rb\r\nabc\r\n0\r\n\r\n"), H1_ERROR, "", 0},
     {"NUL in extension", STR("3;\0\r\nabc\r\n0\r\n\r\n"), H1_ERROR, "", 0},
     {"no CRLF behind data", STR("3\r\nabc0\r\n\r\n"), H1_ERROR, "abc", 0},
+    {"other byte for the CR", STR("3\r\nabcX\n0\r\n\r\n"), H1_ERROR, "abc", 0},
+    {"other byte for the last CR", STR("0\r\nX\n"), H1_ERROR, "", 0},
+    {"space, tab, then the end", STR("3 \t\r\nabc\r\n0\r\n\r\n"), H1_ERROR, "", 0},
     {"bare LF behind data", STR("3\r\nabc\n0\r\n\r\n"), H1_ERROR, "abc", 0},
     {"bare CR behind data", STR("3\r\nabc\r0\r\n\r\n"), H1_ERROR, "abc", 0},
     {"more data than announced", STR("3\r\nabcd\r\n0\r\n\r\n"), H1_ERROR, "abc", 0},
@@ -456,6 +459,10 @@ static void test_chunk_bounds(void **state)
                      H1_ERROR);
     assert_int_equal(decode_repeated("0\r\nX:", 'a', H1_TRAILERS_MAX - 4, "\r\n\r\n"), H1_DONE);
     assert_int_equal(decode_repeated("0\r\nX:", 'a', H1_TRAILERS_MAX - 3, "\r\n\r\n"), H1_ERROR);
+    struct str long_extension = repeat("0;", 'a', H1_EXTENSIONS_MAX - 1, "\r\nX:");
+    assert_int_equal(decode_repeated(long_extension.ptr, 'a', H1_TRAILERS_MAX - 4, "\r\n\r\n"),
+                     H1_DONE); // two bounds, not one
+    drop(long_extension);
     static const char chunk[] = "1;aaaaaaaa\r\nx\r\n";
     struct h1_chunks chunks;
     h1_chunks_init(&chunks);
