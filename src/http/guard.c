@@ -38,8 +38,8 @@ static bool is_name_or_lookalike(struct str name, struct str wanted)
     if (name.len != wanted.len)
         return false;
     for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i] == '_' ? '-' : str_lower(name.ptr[i]);
-        if (c != wanted.ptr[i])
+        char c = name.ptr[i];
+        if (str_lower(c) != wanted.ptr[i] && (c != '_' || wanted.ptr[i] != '-'))
             return false;
     }
     return true;
