@@ -1,1 +1,30 @@
+# Where Debian would put things. Relative to the prefix: sbin, share/man, share/doc, lib/systemd.
+# The sample configuration goes to /etc when the prefix is /usr or /usr/local (that is where bearerd
+# looks), to PREFIX/etc otherwise, and never over one that is there already.
 install(TARGETS bearerd RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+install(FILES docs/man/bearerd.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
+install(FILES docs/man/bearerd.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
+install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES conf/reference.ini DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+
+# The rest depends on the prefix, which `cmake --install --prefix` may still change.
+install(CODE "
+  set(source \"${PROJECT_SOURCE_DIR}/conf\")
+  set(work \"${PROJECT_BINARY_DIR}/install\")
+  set(sbin \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SBINDIR}\")
+")
+install(CODE [[
+  set(etc "${CMAKE_INSTALL_PREFIX}/etc")
+  if(CMAKE_INSTALL_PREFIX MATCHES "^/usr(/local)?/?$")
+    set(etc /etc)
+  endif()
+  if(NOT EXISTS "$ENV{DESTDIR}${etc}/bearerd/bearerd.ini")
+    file(INSTALL "${source}/bearerd.ini" DESTINATION "${etc}/bearerd")
+  endif()
+
+  file(READ "${source}/bearerd.service" unit)
+  string(REPLACE "/usr/sbin/" "${sbin}/" unit "${unit}")
+  string(REPLACE " /etc/bearerd" " ${etc}/bearerd" unit "${unit}")
+  file(WRITE "${work}/bearerd.service" "${unit}")
+  file(INSTALL "${work}/bearerd.service" DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
+]])

@@ -17,7 +17,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "bearerd: there is no subcommand \"%s\"; see bearerd --help\n", name);
         return EXIT_USAGE;
     }
-    if (argc < 2)
-        return command->run(1, (char *[]){"help", NULL});
-    return command->run(argc - 1, argv + 1);
+    return argc < 2 ? command->run(1, argv) : command->run(argc - 1, argv + 1);
 }

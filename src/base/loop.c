@@ -261,6 +261,7 @@ static void heap_insert(struct loop *loop, struct timer *timer)
 {
     if (loop->heap_len == loop->heap_cap) {
         loop->heap_cap = loop->heap_cap ? loop->heap_cap * 2 : 64;
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what it holds
         loop->heap = mem_realloc(loop->heap, loop->heap_cap * sizeof *loop->heap);
     }
     timer->heap_ms = timer->due_ms;

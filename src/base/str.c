@@ -25,7 +25,9 @@ bool str_eq(struct str a, struct str b)
 
 char str_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c | 0x20);
+    return c;
 }
 
 bool str_eq_nocase(struct str a, struct str b)

@@ -64,8 +64,8 @@ int cli_ping(int argc, char **argv)
     else if (config)
         fprintf(stderr, "ping: %s\n", err.text);
     else
-        fprintf(stderr, "ping: %s: %s; see bearerd check\n", path,
-                faults.count ? faults.items[0].message : "cannot be read");
+        fprintf(stderr, "ping: %s; see bearerd check\n",
+                faults.count ? faults.items[0].message : "the configuration cannot be read");
     config_faults_fini(&faults);
     config_unref(config);
     return is_up ? EXIT_DONE : EXIT_FAILED;

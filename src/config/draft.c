@@ -119,10 +119,11 @@ static void *grow(void *items, size_t count, size_t size)
     return count & (count - 1) ? items : mem_realloc(items, (count ? 2 * count : 1) * size);
 }
 
-#define PUSH(items, count, item)                                                                   \
+// The arrays of pointers: config->routes and the like.
+#define PUSH(items, count, pointer)                                                                \
     do {                                                                                           \
-        (items) = grow((items), (count), sizeof *(items));                                         \
-        (items)[(count)++] = (item);                                                               \
+        (items) = grow((items), (count), sizeof(void *));                                          \
+        (items)[(count)++] = (pointer);                                                            \
     } while (0)
 
 static void adopt_object(struct config *config, struct draft_section *section)
@@ -348,7 +349,8 @@ static void on_setting(void *arg, struct config_place place, struct str key, str
         return;
     }
     struct draft_entry entry = {setting, place.line, item_count(setting, section->object)};
-    PUSH(section->entries, section->entry_count, entry);
+    section->entries = grow(section->entries, section->entry_count, sizeof entry);
+    section->entries[section->entry_count++] = entry;
     struct err err;
     if (!value_set(setting, section->object, place, value, &err))
         draft_fault(draft, section, place, setting->key, "%s", err.text);

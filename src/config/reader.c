@@ -211,7 +211,7 @@ char *reader_resolve(const char *file, struct str path)
     if (!slash || (path.len && path.ptr[0] == '/'))
         return str_dup(path);
     struct buf joined;
-    buf_init(&joined, 2 * VALUE_MAX);
+    buf_init(&joined, (size_t)2 * VALUE_MAX);
     if (!buf_printf(&joined, "%.*s/%.*s", (int)(slash - file), file, STR_ARG(path)))
         buf_clear(&joined);
     return buf_take(&joined);

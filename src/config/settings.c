@@ -50,7 +50,7 @@ size_t setting_index(const struct setting *setting)
 
 unsigned nearest_limit(struct str word)
 {
-    size_t third = word.len / 3;
+    size_t third = (word.len + 2) / 3; // two swapped letters cost two
     return third < 1 ? 1 : third > 3 ? 3 : (unsigned)third;
 }
 

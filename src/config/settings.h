@@ -75,7 +75,7 @@ const struct setting *setting_nearest(enum section_kind kind, struct str key);
 bool section_find(struct str name, enum section_kind *out);
 bool section_nearest(struct str name, enum section_kind *out);
 
-// How near counts as a slip: a third of the letters, one at least, three at most.
+// How near counts as a slip: a third of the letters, rounded up, three at most.
 unsigned nearest_limit(struct str word);
 
 #endif

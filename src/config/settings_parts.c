@@ -3,11 +3,6 @@
 #include "config/config.h"
 #include "config/settings_rows.h"
 
-#define MS_SECOND 1000u
-#define MS_MINUTE (60 * MS_SECOND)
-#define MS_HOUR   (60 * MS_MINUTE)
-#define MS_DAY    (24 * MS_HOUR)
-
 static const char *const auth_methods[] = {"client_secret_basic", "client_secret_post", "none",
                                            NULL};                      // enum config_auth_method
 static const char *const encodings[] = {"form", "raw", NULL};          // enum config_basic_encoding
@@ -192,7 +187,7 @@ const struct setting settings_route[] = {
          "its place, keep forwards the client's, reject answers 400.",
      .example = "reject"},
     {DURATION("timeout", config_route, timeout_ms), .section = SECTION_ROUTE, .fallback = "default",
-     .min = 100, .max = 7ull * MS_DAY, .zero = "default",
+     .min = 100, .max = 7 * MS_DAY, .zero = "default",
      .help = "How long such a request may take from its head to the answer's last byte.",
      .more = "request_timeout of [proxy]", .example = "10m"},
     {HEADERS("set_header", config_route, set_header), .section = SECTION_ROUTE,

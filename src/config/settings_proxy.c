@@ -3,12 +3,6 @@
 #include "config/config.h"
 #include "config/settings_rows.h"
 
-#define MS_SECOND 1000u
-#define MS_MINUTE (60 * MS_SECOND)
-#define MS_HOUR   (60 * MS_MINUTE)
-#define MS_DAY    (24 * MS_HOUR)
-#define KIB       1024ull
-
 const struct setting settings_proxy[] = {
     {WORDS("listen", config, listen), .section = SECTION_PROXY,
      .flags = SETTING_REPEATS | SETTING_NO_EMPTY, .fallback = "127.0.0.1:8080", .item = item_listen,
@@ -66,7 +60,7 @@ const struct setting settings_proxy[] = {
      .fallback = "75s", .min = 100, .max = MS_DAY,
      .help = "How long an idle client connection is kept open.", .example = "15s"},
     {DURATION("request_timeout", config, request_timeout_ms), .section = SECTION_PROXY,
-     .fallback = "none", .min = 100, .max = 7ull * MS_DAY, .zero = "none",
+     .fallback = "none", .min = 100, .max = 7 * MS_DAY, .zero = "none",
      .help = "How long a request may take from its head to the answer's last byte. A route's "
              "timeout stands above it.",
      .example = "2m"},

@@ -10,35 +10,31 @@ extern const struct setting settings_proxy[], settings_log[], settings_credentia
 extern const size_t settings_proxy_count, settings_log_count, settings_credential_count,
     settings_upstream_count, settings_route_count;
 
+#define MS_SECOND UINT64_C(1000)
+#define MS_MINUTE (60 * MS_SECOND)
+#define MS_HOUR   (60 * MS_MINUTE)
+#define MS_DAY    (24 * MS_HOUR)
+#define KIB       UINT64_C(1024)
+
 // A field's offset; the compiler complains when the field is not of that C type.
 #define AT(c_type, owner, field)                                                                   \
     (offsetof(struct owner, field) + 0 * sizeof((c_type *)NULL == &((struct owner *)NULL)->field))
 
-// The first arguments of a row by the type of the setting; the rest is named.
-#define TEXT(key_, owner, field)                                                                   \
-    .key = key_, .type = SETTING_TEXT, .offset = AT(char *, owner, field)
-#define WORDS(key_, owner, field)                                                                  \
-    .key = key_, .type = SETTING_LIST, .offset = AT(struct config_strings, owner, field)
-#define BOOL(key_, owner, field) .key = key_, .type = SETTING_BOOL, .offset = AT(bool, owner, field)
-#define NUMBER(key_, owner, field)                                                                 \
-    .key = key_, .type = SETTING_NUMBER, .offset = AT(uint64_t, owner, field)
-#define SIZE(key_, owner, field)                                                                   \
-    .key = key_, .type = SETTING_SIZE, .offset = AT(uint64_t, owner, field)
-#define DURATION(key_, owner, field)                                                               \
-    .key = key_, .type = SETTING_DURATION, .offset = AT(uint64_t, owner, field)
-#define MODE(key_, owner, field)                                                                   \
-    .key = key_, .type = SETTING_MODE, .offset = AT(uint64_t, owner, field)
-#define CHOICE(key_, owner, field)                                                                 \
-    .key = key_, .type = SETTING_CHOICE, .offset = AT(int, owner, field)
-#define SECRET(key_, owner, field)                                                                 \
-    .key = key_, .type = SETTING_SECRET, .offset = AT(struct secret *, owner, field)
-#define URL(key_, owner, field)                                                                    \
-    .key = key_, .type = SETTING_URL, .offset = AT(struct config_url, owner, field)
-#define PATH(key_, owner, field)                                                                   \
-    .key = key_, .type = SETTING_FILE, .offset = AT(char *, owner, field)
-#define HEADERS(key_, owner, field)                                                                \
-    .key = key_, .type = SETTING_HEADERS, .offset = AT(struct config_headers, owner, field)
-#define MATCHES(key_, owner, field)                                                                \
-    .key = key_, .type = SETTING_MATCHES, .offset = AT(struct config_match *, owner, field)
+// The first words of a row by the type of the setting; the rest is named.
+#define ROW(name, type_, c_type, owner, field)                                                     \
+    .key = (name), .type = (type_), .offset = AT(c_type, owner, field)
+#define TEXT(name, owner, field)     ROW(name, SETTING_TEXT, char *, owner, field)
+#define WORDS(name, owner, field)    ROW(name, SETTING_LIST, struct config_strings, owner, field)
+#define BOOL(name, owner, field)     ROW(name, SETTING_BOOL, bool, owner, field)
+#define NUMBER(name, owner, field)   ROW(name, SETTING_NUMBER, uint64_t, owner, field)
+#define SIZE(name, owner, field)     ROW(name, SETTING_SIZE, uint64_t, owner, field)
+#define DURATION(name, owner, field) ROW(name, SETTING_DURATION, uint64_t, owner, field)
+#define MODE(name, owner, field)     ROW(name, SETTING_MODE, uint64_t, owner, field)
+#define CHOICE(name, owner, field)   ROW(name, SETTING_CHOICE, int, owner, field)
+#define SECRET(name, owner, field)   ROW(name, SETTING_SECRET, struct secret *, owner, field)
+#define URL(name, owner, field)      ROW(name, SETTING_URL, struct config_url, owner, field)
+#define PATH(name, owner, field)     ROW(name, SETTING_FILE, char *, owner, field)
+#define HEADERS(name, owner, field)  ROW(name, SETTING_HEADERS, struct config_headers, owner, field)
+#define MATCHES(name, owner, field)  ROW(name, SETTING_MATCHES, struct config_match *, owner, field)
 
 #endif

@@ -164,7 +164,7 @@ static bool append_field(struct buf *out, const char *text)
 static char *slot_identity(const struct config_slot *slot)
 {
     struct buf out;
-    buf_init(&out, 4 * IDENTITY_MAX);
+    buf_init(&out, (size_t)4 * IDENTITY_MAX);
     bool ok = append_field(&out, slot->credential->name) && append_field(&out, slot->scope) &&
               append_field(&out, slot->audience);
     for (size_t i = 0; ok && i < slot->resource.count; i++)

@@ -15,8 +15,8 @@
 #include "base/list.h"
 #include "http/multi.h"
 
-#define HEADERS_MAX (64 * 1024) // of a response, 1xx blocks and trailers included
-#define FIELD_MAX   256         // of the response fields that are handed out
+#define HEADERS_MAX 65536 // of a response, 1xx blocks and trailers included
+#define FIELD_MAX   256   // of the response fields that are handed out
 
 struct fetcher {
     struct multi *multi;

@@ -4,7 +4,7 @@
 // delimiter with NUL, and its pointers show what it made of them. A head read as RFC 9112 wants it
 // leaves exactly
 //
-//     METHOD 0 TARGET 0 VERSION 0 0 (NAME 0 OWS VALUE OWS 0 0)* 0 0
+//     METHOD 0 TARGET 0 VERSION 0 0 (NAME 0 OWS VALUE 0 0)* 0 0
 //
 // without gap or rest, and all that this library reads otherwise (a folded line, which it appends
 // to the NAME; a bare LF; a NUL; a line `:x`, which it takes for the end of the head) leaves
@@ -38,8 +38,8 @@ static bool is_name_or_lookalike(struct str name, struct str wanted)
     if (name.len != wanted.len)
         return false;
     for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i] == '_' ? '-' : str_lower(name.ptr[i]);
-        if (c != wanted.ptr[i])
+        char c = name.ptr[i];
+        if (str_lower(c) != wanted.ptr[i] && (c != '_' || wanted.ptr[i] != '-'))
             return false;
     }
     return true;
@@ -190,7 +190,7 @@ static struct guard_verdict check_content(const struct guard_input *input)
 // Does ptr lie at offset `at` of the head? A foreign pointer never does.
 static bool lies_at(struct str head, size_t at, const char *ptr)
 {
-    return (uintptr_t)ptr - (uintptr_t)head.ptr == at && at <= head.len;
+    return (uintptr_t)ptr - (uintptr_t)head.ptr == at;
 }
 
 static size_t skip_blanks(struct str head, size_t at)
@@ -209,34 +209,29 @@ static bool skip_nuls(struct str head, size_t *at, size_t count)
     return true;
 }
 
-static bool skip_bytes(struct str head, size_t *at, size_t len)
+// One part where it must lie, and the NULs that stand for its delimiter. A length that leads out of
+// the head is found out by the NULs.
+static bool skip_part(struct str head, size_t *at, struct str part, size_t nul_count)
 {
-    if (len > head.len - *at)
+    if (!lies_at(head, *at, part.ptr))
         return false;
-    *at += len;
-    return true;
+    *at += part.len;
+    return skip_nuls(head, at, nul_count);
 }
 
-// lies_at() ensures *at <= head.len before each skip_bytes().
 static bool skip_request_line(struct str head, const struct guard_input *input, size_t *at)
 {
-    return skip_bytes(head, at, str_of(input->method).len) && skip_nuls(head, at, 1) &&
-           lies_at(head, *at, input->target) && input->target_len &&
-           skip_bytes(head, at, input->target_len) && skip_nuls(head, at, 1) &&
-           lies_at(head, *at, input->version) && skip_bytes(head, at, str_of(input->version).len) &&
-           skip_nuls(head, at, 2);
+    struct str target = {input->target, input->target_len};
+    return skip_part(head, at, str_of(input->method), 1) && target.len > 0 &&
+           skip_part(head, at, target, 1) && skip_part(head, at, str_of(input->version), 2);
 }
 
 static bool skip_field(struct str head, const struct field *field, size_t *at)
 {
-    if (!lies_at(head, *at, field->name.ptr) || !skip_bytes(head, at, field->name.len) ||
-        !skip_nuls(head, at, 1))
+    if (!skip_part(head, at, field->name, 1))
         return false;
     *at = skip_blanks(head, *at);
-    if (!lies_at(head, *at, field->value.ptr) || !skip_bytes(head, at, field->value.len))
-        return false;
-    *at = skip_blanks(head, *at);
-    return skip_nuls(head, at, 2);
+    return skip_part(head, at, field->value, 2);
 }
 
 static struct guard_verdict check_layout(const struct guard_input *input)

@@ -142,23 +142,27 @@ static bool has_no_body(int status, bool is_head)
     return is_head || status < 200 || status == 204 || status == 304;
 }
 
-// RFC 9112 6.3, and 9.3 for the connection.
-static const char *decide_framing(const struct head_facts *facts, bool is_head,
-                                  struct h1_response *out)
+// What RFC 9112 6.1 and RFC 9110 8.6 forbid and readers would understand in two ways.
+static const char *check_framing(const struct head_facts *facts, const struct h1_response *out)
 {
-    bool has_content = facts->is_chunked || (out->has_length && out->content_length > 0);
     if (facts->is_chunked && out->has_length)
         return "both Content-Length and Transfer-Encoding";
     if (facts->is_chunked && out->minor == 0)
         return "Transfer-Encoding in an HTTP/1.0 response";
-    if (out->status < 200 && has_content)
+    if (out->status < 200 && (facts->is_chunked || out->content_length > 0))
         return "an interim response that announces content";
+    return NULL;
+}
+
+// RFC 9112 6.3, and 9.3 for the connection.
+static void decide_framing(const struct head_facts *facts, bool is_head, struct h1_response *out)
+{
     out->keep_alive = !facts->has_close && (out->minor == 1 || facts->has_keep_alive);
     if (has_no_body(out->status, is_head)) {
         out->framing = H1_NO_BODY;
         // Content that a 204 announces must not exist; whether this server knows that is not worth
         // a bet.
-        if (out->status == 204 && has_content)
+        if (out->status == 204 && (facts->is_chunked || out->content_length > 0))
             out->keep_alive = false;
     } else if (facts->is_chunked) {
         out->framing = H1_CHUNKED;
@@ -168,7 +172,6 @@ static const char *decide_framing(const struct head_facts *facts, bool is_head,
         out->framing = H1_UNTIL_CLOSE;
         out->keep_alive = false;
     }
-    return NULL;
 }
 
 enum h1_result h1_parse_response(struct str bytes, bool is_head, struct h1_response *out,
@@ -194,7 +197,8 @@ enum h1_result h1_parse_response(struct str bytes, bool is_head, struct h1_respo
             return result;
         if (!line.len) {
             out->head_len = at;
-            why = decide_framing(&facts, is_head, out);
+            decide_framing(&facts, is_head, out);
+            why = check_framing(&facts, out);
             return why ? refuse(out_why, why) : H1_DONE;
         }
         why = parse_field(line, out, &facts);

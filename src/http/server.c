@@ -96,6 +96,8 @@ static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
 
 static void conn_free(struct conn *conn)
 {
+    if (conn->req)
+        req_abandon(conn->req);
     timer_stop(conn->server->loop, &conn->deadline);
     list_remove(&conn->link);
     conn->server->conn_count--;

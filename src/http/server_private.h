@@ -85,6 +85,7 @@ void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none
 
 // server_request.c
 void req_free(struct req *req);
+void req_abandon(struct req *req); // its connection is closing and nobody said so
 void req_suspend(struct req *req);
 void req_resume(struct req *req);
 

@@ -5,6 +5,7 @@
 // before the callback returns; a suspended connection is ended by resuming it and refusing the next
 // call.
 #include <microhttpd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -18,8 +19,9 @@
 #define TARGET_MAX (128 * 1024)
 // A body up to this is read to its end when the answer is known before: many a client reads only
 // when it has sent everything.
-#define DRAIN_MAX     (1024 * 1024)
-#define DRAIN_TIME_MS 5000
+#define DRAIN_MAX      (1024 * 1024)
+#define DRAIN_TIME_MS  5000
+#define REPLY_ROOM_MIN 1536 // of the pool, behind the request: for a problem's fields
 
 // -- the object --------------------------------------------------------------------------------
 
@@ -103,6 +105,10 @@ void req_resume(struct req *req)
     server_want_run(req->server);
 }
 
+// See handler_on_target(); known by their addresses.
+static const char decoy_name[] = "Cookie";
+static const char decoy_value[] = "-";
+
 // -- the head ----------------------------------------------------------------------------------
 
 void *handler_on_target(void *arg, const char *target, struct MHD_Connection *mhd)
@@ -125,6 +131,9 @@ void *handler_on_target(void *arg, const char *target, struct MHD_Connection *mh
         char *query = strchr((char *)(uintptr_t)target, '?');
         if (query && query[1])
             query[1] = '\0';
+        // Cookies it copies into the pool to parse them, but only the first Cookie field: this one.
+        MHD_set_connection_value_n(mhd, MHD_HEADER_KIND, decoy_name, sizeof decoy_name - 1,
+                                   decoy_value, sizeof decoy_value - 1);
     }
     conn_set_deadline(conn, server->config.header_timeout_ms);
     return req;
@@ -140,6 +149,8 @@ static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *
 {
     (void)kind;
     struct field_collector *collector = arg;
+    if (name == decoy_name)
+        return MHD_YES;
     if (fields_add(&collector->req->pub.fields, (struct str){name, name_len},
                    (struct str){value, value_len}))
         return MHD_YES;
@@ -227,6 +238,24 @@ static enum MHD_Result req_after_head(struct req *req)
     return MHD_YES;
 }
 
+// By hand, for when libmicrohttpd has no room in its pool to say it.
+static void conn_say_too_large(const struct conn *conn)
+{
+#define TOO_LARGE_BODY                                                                             \
+    "{\"type\":\"urn:bearerd:problem:malformed-request\",\"title\":\"The request is malformed\","  \
+    "\"status\":431,\"detail\":\"the request head is larger than header_limit\"}\n"
+    char text[512];
+    int len = snprintf(text, sizeof text,
+                       "HTTP/1.1 431 Request Header Fields Too Large\r\n"
+                       "Content-Type: application/problem+json\r\n"
+                       "Proxy-Status: bearerd; error=http_request_error\r\n"
+                       "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                       sizeof TOO_LARGE_BODY - 1, TOO_LARGE_BODY);
+    // The connection is closed whether or not this gets through.
+    if (send(conn->fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        log_debug("client.gone", F_NUM("fd", conn->fd));
+}
+
 static enum MHD_Result req_on_head(struct req *req, const char *method, const char *version)
 {
     struct server *server = req->server;
@@ -239,6 +268,10 @@ static enum MHD_Result req_on_head(struct req *req, const char *method, const ch
     pub->minor = !strcmp(version, "HTTP/1.0") ? 0 : 1;
     pub->is_unix = req->conn->is_unix;
     pub->peer_uid = req->conn->peer_uid;
+    if (request_reply_room(pub) < REPLY_ROOM_MIN) {
+        conn_say_too_large(req->conn);
+        return MHD_NO;
+    }
     req->was_announced = true;
     if (verdict.status) {
         log_debug("request.refused", F_NUM("status", verdict.status), F_TEXT("why", verdict.why));
@@ -306,6 +339,14 @@ enum MHD_Result handler_on_call(void *arg, struct MHD_Connection *mhd, const cha
     if (*upload_len)
         return req_on_body(req, upload, upload_len);
     return req_on_full(req);
+}
+
+// A head that fits into the pool while libmicrohttpd's notes about it do not: it tries to answer
+// twice, and then closes without having sent a byte or told of the request's end.
+void req_abandon(struct req *req)
+{
+    conn_say_too_large(req->conn);
+    req_end(req, false);
 }
 
 void handler_on_completed(void *arg, struct MHD_Connection *mhd, void **context,

@@ -294,7 +294,7 @@ static void on_failed(struct forward *forward, enum forward_error error, const c
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
     log_warn("upstream.failed", F_TEXT("upstream", exchange->choice.upstream->name),
              F_TEXT("why", why));
-    exchange_upstream_problem(exchange, error);
+    exchange_upstream_problem(exchange, error, why);
 }
 
 static void on_room(struct forward *forward)

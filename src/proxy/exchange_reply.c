@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The answer's way back to the client: the upstream's response, its hop-by-hop fields taken off, or
 // a problem of our own. A response whose body broke off is broken towards the client, too.
+#include <stdio.h>
+
 #include "base/log.h"
 #include "proxy/proxy_private.h"
 
@@ -40,7 +42,7 @@ void exchange_token_problem(struct exchange *exchange, const struct token_failur
     exchange_problem(exchange, &problem);
 }
 
-void exchange_upstream_problem(struct exchange *exchange, enum forward_error error)
+void exchange_upstream_problem(struct exchange *exchange, enum forward_error error, const char *why)
 {
     static const struct problem problems[] = {
         [FORWARD_UNREACHABLE] = {502, "upstream-unreachable", "no connection to the upstream", 0},
@@ -67,7 +69,15 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
                            "the connection to the upstream could not be set up; the log says why",
                            0},
     };
-    exchange_problem(exchange, &problems[error]);
+    // Words of TLS libraries stay in the log; why there is no connection is for whoever has to mend
+    // it.
+    bool is_telling = error == FORWARD_UNREACHABLE || error == FORWARD_CONNECT_TIMEOUT;
+    struct problem problem = problems[error];
+    char detail[512];
+    snprintf(detail, sizeof detail, "%s (upstream %s%s%s)", problem.detail,
+             exchange->choice.upstream->name, is_telling ? ": " : "", is_telling ? why : "");
+    problem.detail = detail;
+    exchange_problem(exchange, &problem);
 }
 
 // -- the upstream's response -------------------------------------------------------------------
@@ -115,7 +125,7 @@ void exchange_reply(struct exchange *exchange)
         return;
     exchange->reply_is_held = false;
     if (!exchange_copy_fields(exchange)) {
-        exchange_upstream_problem(exchange, FORWARD_HEAD_TOO_LARGE);
+        exchange_upstream_problem(exchange, FORWARD_HEAD_TOO_LARGE, "");
         return;
     }
     struct reply reply = {

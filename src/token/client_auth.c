@@ -5,17 +5,18 @@
 
 #include <string.h>
 
-#define BASIC_MAX (4 * SECRET_MAX)
+#define BASIC_MAX ((size_t)4 * SECRET_MAX)
 
 bool client_auth_form_encode(struct str text, struct buf *out)
 {
     static const char digits[] = "0123456789ABCDEF";
     for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
+        char byte = text.ptr[i];
+        unsigned char c = (unsigned char)byte;
         bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                         (c >= '0' && c <= '9') || (c && strchr("*-._", c));
-        char escaped[3] = {'%', digits[c >> 4], digits[c & 15]};
-        bool ok = is_plain   ? buf_append_char(out, (char)c)
+        const char escaped[3] = {'%', digits[c >> 4], digits[c & 15]};
+        bool ok = is_plain   ? buf_append_char(out, byte)
                   : c == ' ' ? buf_append_char(out, '+')
                              : buf_append(out, (struct str){escaped, sizeof escaped});
         if (!ok)
@@ -34,9 +35,10 @@ static bool base64_append(struct str bytes, struct buf *out)
             group |= (unsigned)(unsigned char)bytes.ptr[i + 1] << 8;
         if (left > 2)
             group |= (unsigned char)bytes.ptr[i + 2];
-        char quad[4] = {digits[group >> 18], digits[group >> 12 & 63],
-                        left > 1 ? digits[group >> 6 & 63] : '=',
-                        left > 2 ? digits[group & 63] : '='};
+        char quad[4] = {digits[group >> 18], digits[group >> 12 & 63], digits[group >> 6 & 63],
+                        digits[group & 63]};
+        for (size_t at = left + 1; at < 4; at++)
+            quad[at] = '=';
         if (!buf_append(out, (struct str){quad, sizeof quad}))
             return false;
     }

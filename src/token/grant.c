@@ -100,7 +100,7 @@ static json_t *parse_object(struct str body, char *why, size_t why_size)
     // Integers as reals: a number too large for 64 bits is then a large number, not an error.
     json_t *root =
         json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
-    if (root && json_is_object(root))
+    if (json_is_object(root))
         return root;
     // jansson's own text may quote the body, so its position alone is told.
     if (root)
@@ -132,7 +132,7 @@ static uint64_t lifetime_of(const json_t *object)
         seconds = (double)whole;
     else if (text.len && text.len == strspn(text.ptr, "0123456789"))
         seconds = INFINITY; // more digits than 64 bits hold
-    if (seconds >= GRANT_LIFETIME_MAX_MS / 1000.0)
+    if (seconds >= (double)GRANT_LIFETIME_MAX_MS / 1000)
         return GRANT_LIFETIME_MAX_MS;
     return seconds > 0 ? (uint64_t)(seconds * 1000) : 0;
 }

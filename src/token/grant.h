@@ -12,11 +12,11 @@
 #include "config/config.h"
 #include "token/token.h"
 
-#define GRANT_BODY_MAX        65536              // of an answer, so of a token, too
-#define GRANT_FORM_MAX        (4 * SECRET_MAX)   // of a request
-#define GRANT_DEPTH_MAX       16                 // nesting of the JSON
-#define GRANT_LIFETIME_MAX_MS (24 * 3600 * 1000) // a longer expires_in counts as this
-#define GRANT_RETRY_MAX_MS    (3600 * 1000)      // a longer Retry-After likewise
+#define GRANT_BODY_MAX        65536                        // of an answer, so of a token, too
+#define GRANT_FORM_MAX        ((size_t)4 * SECRET_MAX)     // of a request
+#define GRANT_DEPTH_MAX       16                           // nesting of the JSON
+#define GRANT_LIFETIME_MAX_MS ((uint64_t)24 * 3600 * 1000) // a longer expires_in counts as this
+#define GRANT_RETRY_MAX_MS    ((uint64_t)3600 * 1000)      // a longer Retry-After likewise
 
 // Appends grant_type, scope, audience and resource; what has no value is left out. The client's
 // authentication is client_auth.c's. False when form is full.

@@ -14,11 +14,16 @@ void grant_error_clean(struct str text, char *out, size_t out_size)
 {
     size_t len = 0;
     for (size_t i = 0; i < text.len && len < out_size - 1; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if ((c & 0xc0) == 0x80)
+        char c = text.ptr[i];
+        if (((unsigned char)c & 0xc0) == 0x80)
             continue; // the rest of a UTF-8 character: one '?' for all of it
-        char clean = c == '"' ? '\'' : c == '\\' ? '/' : (char)c;
-        out[len++] = c >= ' ' && c <= '~' ? clean : '?';
+        if (c == '"')
+            c = '\'';
+        else if (c == '\\')
+            c = '/';
+        else if (c < ' ' || c > '~')
+            c = '?';
+        out[len++] = c;
     }
     out[len] = '\0';
 }

@@ -41,6 +41,10 @@ struct keeper_slot {
     struct keeper_stats stats;
 };
 
+struct keeper_view {
+    struct view *view;
+};
+
 struct keeper_get {
     struct list link;
     void (*on_done)(void *arg, const struct token *token, const struct token_failure *failure);
@@ -54,7 +58,7 @@ struct keeper {
     struct pace pace;
     unsigned refs;  // atomic: the owner's and one for each note on its way
     bool is_closed; // only notes still hold it
-    struct view **views;
+    struct keeper_view *views;
     size_t view_count;
     size_t slot_count;
     struct keeper_slot slots[];
@@ -95,7 +99,7 @@ static void slot_publish(struct keeper_slot *slot, const struct token *token,
 {
     struct keeper *keeper = slot->keeper;
     for (size_t i = 0; i < keeper->view_count; i++)
-        view_publish(keeper->views[i], slot->config->index, token, failure);
+        view_publish(keeper->views[i].view, slot->config->index, token, failure);
     if (!token && !failure)
         return;
     slot->is_wanted = false;
@@ -367,7 +371,7 @@ struct keeper_stats keeper_stats(const struct keeper *keeper, size_t slot)
 void keeper_attach(struct keeper *keeper, struct view *view)
 {
     keeper->views = mem_realloc(keeper->views, (keeper->view_count + 1) * sizeof *keeper->views);
-    keeper->views[keeper->view_count++] = view;
+    keeper->views[keeper->view_count++].view = view;
     for (size_t i = 0; i < keeper->slot_count; i++)
         if (keeper->slots[i].token)
             view_publish(view, i, keeper->slots[i].token, NULL);
@@ -376,7 +380,7 @@ void keeper_attach(struct keeper *keeper, struct view *view)
 void keeper_detach(struct keeper *keeper, struct view *view)
 {
     for (size_t i = 0; i < keeper->view_count; i++)
-        if (keeper->views[i] == view)
+        if (keeper->views[i].view == view)
             keeper->views[i--] = keeper->views[--keeper->view_count];
 }
 

@@ -32,6 +32,6 @@ uint64_t pace_hold_off_ms(const struct pace *pace, enum token_failure_kind kind,
     for (unsigned i = 1; i < failed_count && wait < max; i++)
         wait *= 2;
     wait = wait < max ? wait : max;
-    wait -= (uint64_t)((double)(wait / 4) * jitter);
+    wait -= (uint64_t)((double)wait / 4 * jitter);
     return wait > retry_after_ms ? wait : retry_after_ms;
 }

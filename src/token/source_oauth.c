@@ -14,6 +14,8 @@
 #include "token/grant.h"
 #include "token/source.h"
 
+static const char user_agent[] = "User-Agent: bearerd/" BEARERD_VERSION;
+
 struct source_oauth {
     struct source source;
     struct loop *loop;
@@ -140,7 +142,7 @@ static bool start_fetch(struct source_oauth *oauth, struct buf *form, struct err
 {
     const struct config_credential *credential = oauth->slot->credential;
     const char *headers[] = {"Content-Type: application/x-www-form-urlencoded",
-                             "Accept: application/json", "User-Agent: bearerd/" BEARERD_VERSION,
+                             "Accept: application/json", user_agent,
                              oauth->header.len ? oauth->header.ptr : NULL, NULL};
     struct fetch_request request = {.method = "POST",
                                     .url = credential->token_url.text,

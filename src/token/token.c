@@ -15,7 +15,7 @@ void token_schedule(const struct token_times *times, uint64_t *out_soft_ms, uint
     uint64_t ahead = times->refresh_before_ms;
     if (ahead > times->lifetime_ms / 4)
         ahead = times->lifetime_ms / 4;
-    ahead += (uint64_t)((double)(ahead / 10) * times->jitter);
+    ahead += (uint64_t)((double)ahead / 10 * times->jitter);
     *out_hard_ms = times->sent_ms + times->lifetime_ms - skew;
     *out_soft_ms = *out_hard_ms - ahead;
 }
@@ -33,30 +33,40 @@ struct token *token_new(struct str value, const char *header, const char *prefix
         memcpy(line + prefix_len, value.ptr, value.len);
     struct token *token = mem_alloc(sizeof *token);
     token->refs = 1;
-    token->header_name = str_of(mem_strdup(header));
+    token->name_bytes = mem_strdup(header);
+    token->value_bytes = line;
+    token->header_name = str_of(token->name_bytes);
     token->header_value = (struct str){line, len};
     token->value = str_from(token->header_value, prefix_len);
     token_fingerprint(token->value, token->fingerprint);
     return token;
 }
 
+// The count is bookkeeping, not part of the value: it alone may change behind a const pointer.
+static struct token *token_counted(const struct token *token)
+{
+    union {
+        const struct token *value;
+        struct token *counted;
+    } either = {.value = token};
+    return either.counted;
+}
+
 struct token *token_ref(const struct token *token)
 {
-    // The count is bookkeeping, not part of the value: it alone may change behind a const pointer.
-    struct token *counted = (struct token *)(uintptr_t)token;
+    struct token *counted = token_counted(token);
     __atomic_add_fetch(&counted->refs, 1, __ATOMIC_RELAXED);
     return counted;
 }
 
 void token_unref(const struct token *token)
 {
-    struct token *counted = (struct token *)(uintptr_t)token;
+    struct token *counted = token_counted(token);
     if (!counted || __atomic_sub_fetch(&counted->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    char *line = (char *)(uintptr_t)counted->header_value.ptr;
-    mem_wipe(line, counted->header_value.len);
-    mem_free(line);
-    mem_free((char *)(uintptr_t)counted->header_name.ptr);
+    mem_wipe(counted->value_bytes, counted->header_value.len);
+    mem_free(counted->value_bytes);
+    mem_free(counted->name_bytes);
     mem_free(counted->granted_scope);
     mem_free(counted);
 }
@@ -98,20 +108,32 @@ struct token_failure *token_failure_new(enum token_failure_kind kind, const char
     failure->kind = kind;
     // Whatever went into the text, what comes out of here cannot break a header or a log line.
     for (size_t i = 0; text[i] && i < sizeof failure->text - 1; i++)
-        failure->text[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+        if (text[i] >= ' ' && text[i] <= '~')
+            failure->text[i] = text[i];
+        else
+            failure->text[i] = '?';
     return failure;
+}
+
+static struct token_failure *failure_counted(const struct token_failure *failure)
+{
+    union {
+        const struct token_failure *value;
+        struct token_failure *counted;
+    } either = {.value = failure};
+    return either.counted;
 }
 
 struct token_failure *token_failure_ref(const struct token_failure *failure)
 {
-    struct token_failure *counted = (struct token_failure *)(uintptr_t)failure;
+    struct token_failure *counted = failure_counted(failure);
     __atomic_add_fetch(&counted->refs, 1, __ATOMIC_RELAXED);
     return counted;
 }
 
 void token_failure_unref(const struct token_failure *failure)
 {
-    struct token_failure *counted = (struct token_failure *)(uintptr_t)failure;
+    struct token_failure *counted = failure_counted(failure);
     if (counted && __atomic_sub_fetch(&counted->refs, 1, __ATOMIC_ACQ_REL) == 0)
         mem_free(counted);
 }

@@ -20,14 +20,15 @@ struct token {
     struct str header_value; // "Bearer …", rendered once
     struct str value;        // the token alone: the end of header_value
     char fingerprint[TOKEN_FINGERPRINT_LEN +
-                     1]; // first hex digits of its SHA-256: what may be logged
-    uint64_t generation; // grows with each new token of the slot
-    uint64_t fetched_ms; // when it arrived
-    uint64_t fetch_us;   // how long the fetch took
-    uint64_t soft_ms;    // from here on it is due for renewal
-    uint64_t hard_ms;    // from here on it must not be used (expiry - clock_skew)
-    uint64_t expires_ms; // as the authorization server said
-    char *granted_scope; // NULL: as asked
+                     1];            // first hex digits of its SHA-256: what may be logged
+    uint64_t generation;            // grows with each new token of the slot
+    uint64_t fetched_ms;            // when it arrived
+    uint64_t fetch_us;              // how long the fetch took
+    uint64_t soft_ms;               // from here on it is due for renewal
+    uint64_t hard_ms;               // from here on it must not be used (expiry - clock_skew)
+    uint64_t expires_ms;            // as the authorization server said
+    char *name_bytes, *value_bytes; // what the views above point into; token.c's
+    char *granted_scope;            // NULL: as asked
 };
 
 struct token_times {

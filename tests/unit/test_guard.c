@@ -152,6 +152,7 @@ static const struct guard_row layout_rows[] = {
     {"HM-19 NUL behind the last value", STR(GET "Host: h\0\r\n\r\n"), 400, "end of the"},
     {"HM-19 NUL hides in blanks", STR(GET HOST "X: \0 b\r\n\r\n"), 400, "field line"},
     {"HM-5 NUL in Host", STR(GET "Host: h\0.evil\r\n\r\n"), 400, "field line"},
+    {"HM-4 empty target", STR("GET  HTTP/1.1\r\n" HOST "\r\n"), 400, "request line"},
     {"HM-19 NUL in target", STR("GET /a\0b HTTP/1.1\r\n" HOST "\r\n"), 400, "request line"},
     {"HM-19 NUL behind version", STR("GET /a HTTP/1.1\0\r\n" HOST "\r\n"), 400, "field line"},
 };
@@ -203,9 +204,51 @@ static void test_layout(void **state)
     }
 }
 
+// A part that does not lie where it should, though the bytes there are the same: however the
+// library came to move it, it is not what the layout says.
+static void test_parts_elsewhere(void **state)
+{
+    (void)state;
+    static const struct guard_row row = {"moved", STR(GET HOST "X: y\r\n\r\n"), 0, NULL};
+    static const char *const why[] = {NULL, "request line", "request line", "field line",
+                                      "field line"};
+    for (size_t part = 0; part < ARRAY_LEN(why); part++) {
+        struct mhd_head head;
+        assert_true(mhd_head_init(&head, row.raw.ptr, row.raw.len));
+        if (part == 1)
+            head.input.target = "/x?y";
+        else if (part == 2)
+            head.input.version = "HTTP/1.1";
+        else if (part == 3)
+            head.fields.items[1].name.ptr = "X";
+        else if (part == 4)
+            head.fields.items[1].value.ptr = "y";
+        expect(&row, guard_check(&head.input), why[part] ? 400 : 0, why[part]);
+        mhd_head_fini(&head);
+    }
+}
+
+// Whatever the extent is said to be, nothing behind it is read, and only the true one will do.
+static void test_extent(void **state)
+{
+    (void)state;
+    static const struct guard_row row = {"extent", STR(GET HOST "X: y\r\n\r\n"), 0, NULL};
+    struct mhd_head head;
+    assert_true(mhd_head_init(&head, row.raw.ptr, row.raw.len));
+    size_t whole = head.input.head_len;
+    assert_int_equal(whole, row.raw.len);
+    for (size_t len = 0; len < whole; len++) {
+        head.input.head_len = len;
+        assert_int_equal(guard_check(&head.input).status, 400);
+    }
+    mhd_head_fini(&head);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parts_elsewhere),
+        cmocka_unit_test(test_extent),
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_content),
         cmocka_unit_test(test_layout),

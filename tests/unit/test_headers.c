@@ -175,7 +175,8 @@ static void test_value_bytes(void **state)
         for (size_t len = 1; len <= 20; len++) {
             char value[20];
             for (size_t at = 0; at < len; at++) {
-                memset(value, at % 2 ? '\xff' : ' ', sizeof value);
+                memset(value, want ? '\n' : ' ', sizeof value); // behind len: must not count
+                memset(value, at % 2 ? '\xff' : ' ', len);
                 value[at] = (char)byte;
                 if (field_value_is_valid((struct str){value, len}) != want)
                     fail_msg("byte %#x at %zu of %zu", byte, at, len);
