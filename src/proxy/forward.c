@@ -311,6 +311,7 @@ void forward_init(struct forward *forward, struct loop *loop, const struct forwa
     forward->lease.on_ready = on_ready;
     timer_init(&forward->timer, on_timer);
     buf_init(&forward->out, 0);
+    buf_init(&forward->held, 0);
     buf_init(&forward->in, 0);
 }
 
@@ -319,6 +320,7 @@ void forward_fini(struct forward *forward)
     forward_end(forward);
     timer_stop(forward->loop, &forward->timer);
     buf_fini(&forward->out);
+    buf_fini(&forward->held);
     buf_fini(&forward->in);
 }
 
@@ -328,6 +330,18 @@ struct buf *forward_head(struct forward *forward, const struct forward_limits *l
     forward->in.max = limits->head_max + READ_SIZE;
     forward->out.max = 2 * limits->head_max + 2 * limits->buffer_max;
     return &forward->out;
+}
+
+static void forward_open(struct forward *forward)
+{
+    forward->lease.wants_fresh = false;
+    forward->phase = FORWARD_LEASING;
+    if (lease_take(forward->pool, &forward->lease)) {
+        forward->phase = FORWARD_HEAD;
+        forward_flush_soon(forward);
+    } else {
+        timer_start(forward->loop, &forward->timer, forward->limits.connect_timeout_ms);
+    }
 }
 
 void forward_start(struct forward *forward, struct pool *pool,
@@ -340,14 +354,7 @@ void forward_start(struct forward *forward, struct pool *pool,
     forward->is_idempotent = request->is_idempotent;
     forward->out_is_held = true;
     forward->out_is_over = !request->has_body;
-    forward->lease.wants_fresh = false;
-    forward->phase = FORWARD_LEASING;
-    if (lease_take(pool, &forward->lease)) {
-        forward->phase = FORWARD_HEAD;
-        forward_flush_soon(forward);
-    } else {
-        timer_start(forward->loop, &forward->timer, forward->limits.connect_timeout_ms);
-    }
+    forward_open(forward);
 }
 
 static void buf_recycle(struct buf *buf)
@@ -355,6 +362,43 @@ static void buf_recycle(struct buf *buf)
     if (buf->cap > KEEP_MEM_MAX)
         buf_fini(buf);
     buf_clear(buf);
+}
+
+bool forward_may_resend(const struct forward *forward)
+{
+    return forward->phase == FORWARD_BODY && forward->out_is_held && forward->out_is_over &&
+           forward->out_sent == forward->out.len;
+}
+
+struct buf *forward_resend_head(struct forward *forward)
+{
+    struct str unused;
+    if (!forward_take_whole(forward, &unused)) {
+        forward->response.keep_alive = false; // the rest of its body is still to come
+        forward_release(forward);
+    }
+    buf_clear(&forward->in);
+    forward->in_at = 0;
+    forward->interim_count = 0;
+    buf_consume(&forward->out, forward->head_len);
+    struct buf empty = forward->held;
+    forward->held = forward->out;
+    forward->out = empty;
+    forward->out.max = forward->held.max;
+    buf_clear(&forward->out);
+    return &forward->out;
+}
+
+void forward_resend(struct forward *forward)
+{
+    forward->head_len = forward->out.len;
+    if (!buf_append(&forward->out, buf_str(&forward->held)))
+        log_error("upstream.buffer_full"); // cannot happen: the ceiling is twice a head and a body
+    mem_wipe(forward->held.ptr, forward->held.len);
+    buf_recycle(&forward->held);
+    forward->out_sent = 0;
+    forward->was_retried = false;
+    forward_open(forward);
 }
 
 void forward_end(struct forward *forward)

@@ -53,6 +53,7 @@ struct forward {
     struct lease lease;
     struct timer timer; // runs only while the upstream owes us something
     struct buf out;     // the request on its way: head, framed body
+    struct buf held;    // the body, while a new head is written in front of it
     size_t out_sent;
     size_t head_len;  // of the request
     bool out_is_held; // out starts at the request's first byte: it can be sent again
@@ -96,6 +97,14 @@ ssize_t forward_pull(struct forward *forward, char *out, size_t out_max);
 // The whole body if it is here already, in one piece; stays valid until forward_end(). The
 // connection is given back. False: pull it.
 bool forward_take_whole(struct forward *forward, struct str *out_body) WARN_UNUSED;
+
+// Can the whole request be sent once more with another head? Only after on_head, before
+// forward_pull().
+bool forward_may_resend(const struct forward *forward);
+// Drops the response; the new head goes into the buffer, then forward_resend() sends it with the
+// same body.
+struct buf *forward_resend_head(struct forward *forward);
+void forward_resend(struct forward *forward);
 
 // Ends the leg, whatever its state; nothing is called any more.
 void forward_end(struct forward *forward);
