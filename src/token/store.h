@@ -30,7 +30,8 @@ void store_record_fini(struct store_record *record); // wipes
 #define STORE_KEY_LEN 64 // hex digits of a SHA-256
 // The slot's identity (token URL or issuer, client id, authentication method, hash of the secret,
 // scopes, audience, resources, extra parameters, authorization details, DPoP …), each field with
-// its length in front. secret: what the client authenticates with, empty if nothing.
+// its length in front. secret: what the client authenticates with (client secret, PEM of the
+// signing key or client certificate, the login body with its secrets filled in), empty if nothing.
 void store_key_of(const struct config_slot *slot, struct str secret, char out[STORE_KEY_LEN + 1]);
 
 // NULL with an empty err->text when no store is configured. A store that cannot be reached yet is
@@ -45,19 +46,22 @@ enum store_answer {
 };
 typedef void store_done_fn(void *arg, enum store_answer answer, const struct store_record *record);
 
-// A token is wanted that expires after newer_than_s. Of all processes one is told to fetch; the
-// others wait for what it puts, until wait_ms or its lease has run out. done follows once, from the
-// loop.
+// A token is wanted that expires after newer_than_s, and has not expired now. Of all processes one
+// is told to fetch; the others wait for what it puts, until wait_ms or its lease has run out (a
+// holder that lives renews it; that of one which died lasts 6 s). done follows once, from the loop,
+// never from inside. Who is told STORE_FETCH must put or release in the end.
 void store_acquire(struct store *store, const char *key, int64_t newer_than_s, uint64_t wait_ms,
                    store_done_fn *done, void *arg);
 void store_cancel(struct store *store, void *arg); // the acquire of that arg: done will not come
-// Keeps the record (copied) and ends the lease.
+// Keeps the record (copied) and ends the lease. While the store is away the newest of each key, up
+// to 256, waits until it is back.
 void store_put(struct store *store, const char *key, const struct store_record *record);
 // Ends the lease without a token: another may try.
 void store_release(struct store *store, const char *key);
 
 struct store_stats {
     uint64_t loads, puts, errors;
+    uint64_t unreadable; // entries that were damaged, foreign or sealed with another key
     bool is_away;
 };
 struct store_stats store_stats(const struct store *store);

@@ -29,7 +29,9 @@ DOORS = {
     r"curl/.*": r"http/(multi|fetch|transport(_\w+)?)\.c",
     r"ini\.h": r"config/reader\.c",
     r"jansson\.h": r"token/\w+\.c",
+    r"openssl/ssl\.h": r"token/store_link\.c",
     r"openssl/.*": r"token/\w+\.c",
+    r"sqlite3\.h": r"token/store_sqlite\.c",
     r"sys/epoll\.h": r"base/loop\.c",
 }
 

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+// See store_seal.h. Owns the two layouts; refuses to know where blobs are kept and what the clock
+// says. Invariants: nothing of the clear text leaves before the tag was found right; every copy of
+// it is wiped.
+//
+//   blob    version (1) | nonce (12) | sealed record | tag (16)     associated data: version | key
+//   record  sent (8) | expires (8) | flags (1) | text value | [text scope] | [text binding]
+//   text    length (4) | bytes                                      numbers: big endian
+#include "token/store_seal.h"
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define VERSION     1
+#define KEY_LEN     32
+#define NONCE_LEN   12
+#define TAG_LEN     16
+#define HEAD_LEN    (1 + NONCE_LEN)
+#define SCOPE_MAX   ((size_t)16 * 1024)
+#define BINDING_MAX 256
+#define PLAIN_MAX   (STORE_BLOB_MAX - HEAD_LEN - TAG_LEN)
+// The year 10000: milliseconds where seconds belong are beyond it (T18).
+#define SECONDS_END INT64_C(253402300800)
+
+enum { HAS_SCOPE = 1, HAS_BINDING = 2 };
+
+struct store_keys {
+    unsigned char keys[2][KEY_LEN]; // the current one, the one before
+    size_t count;
+};
+
+// -- keys --------------------------------------------------------------------------------------
+
+// RFC 5869. The info parameter keeps this use of the secret apart from any other.
+static bool derive(struct str secret, unsigned char out[KEY_LEN], struct err *err)
+{
+    static char digest[] = "SHA256", info[] = "bearerd store 1";
+    union {
+        const char *borrowed;
+        void *bytes; // OpenSSL reads it, whatever its prototype says
+    } input = {.borrowed = secret.ptr};
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, input.bytes, secret.len),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, sizeof info - 1),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+    bool ok = ctx && EVP_KDF_derive(ctx, out, KEY_LEN, params) == 1;
+    EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(kdf);
+    return ok || err_set(err, "cannot derive the store's key");
+}
+
+static bool add_key(struct store_keys *keys, struct str secret, const char *name, struct err *err)
+{
+    if (secret.len < STORE_SECRET_MIN)
+        return err_set(err, "[store] %s has %zu bytes, at least %d are needed: openssl rand -hex 32",
+                       name, secret.len, STORE_SECRET_MIN);
+    return derive(secret, keys->keys[keys->count++], err);
+}
+
+struct store_keys *store_keys_new(struct str secret, struct str previous, struct err *err)
+{
+    struct store_keys *keys = mem_alloc(sizeof *keys);
+    if (add_key(keys, secret, "key", err) &&
+        (!previous.ptr || add_key(keys, previous, "key_previous", err)))
+        return keys;
+    store_keys_free(keys);
+    return NULL;
+}
+
+void store_keys_free(struct store_keys *keys)
+{
+    if (keys)
+        mem_wipe(keys, sizeof *keys);
+    mem_free(keys);
+}
+
+// -- the cipher --------------------------------------------------------------------------------
+
+struct gcm {
+    EVP_CIPHER_CTX *ctx;
+    int len; // of the last step
+};
+
+static bool gcm_start(struct gcm *gcm, const unsigned char *aes_key, const unsigned char *nonce,
+                      const char *key, bool is_sealing)
+{
+    const unsigned char version = VERSION;
+    *gcm = (struct gcm){.ctx = EVP_CIPHER_CTX_new()};
+    return gcm->ctx &&
+           EVP_CipherInit_ex2(gcm->ctx, EVP_aes_256_gcm(), aes_key, nonce, is_sealing, NULL) == 1 &&
+           EVP_CipherUpdate(gcm->ctx, NULL, &gcm->len, &version, 1) == 1 &&
+           EVP_CipherUpdate(gcm->ctx, NULL, &gcm->len, (const unsigned char *)key,
+                            (int)strlen(key)) == 1;
+}
+
+static bool seal_bytes(const unsigned char *aes_key, const char *key, struct str plain,
+                       unsigned char *blob)
+{
+    unsigned char *sealed = blob + HEAD_LEN, *tag = sealed + plain.len;
+    struct gcm gcm = {0};
+    blob[0] = VERSION;
+    bool ok = getrandom(blob + 1, NONCE_LEN, 0) == NONCE_LEN &&
+              gcm_start(&gcm, aes_key, blob + 1, key, true);
+    if (ok)
+        ok = EVP_CipherUpdate(gcm.ctx, sealed, &gcm.len, (const unsigned char *)plain.ptr,
+                              (int)plain.len) == 1 &&
+             EVP_CipherFinal_ex(gcm.ctx, tag, &gcm.len) == 1 &&
+             EVP_CIPHER_CTX_ctrl(gcm.ctx, EVP_CTRL_AEAD_GET_TAG, TAG_LEN, tag) == 1;
+    EVP_CIPHER_CTX_free(gcm.ctx);
+    return ok;
+}
+
+// plain has room for as many bytes as there are between head and tag.
+static bool unseal_bytes(const unsigned char *aes_key, const char *key, struct str blob,
+                         char *plain)
+{
+    const unsigned char *bytes = (const unsigned char *)blob.ptr;
+    size_t len = blob.len - HEAD_LEN - TAG_LEN;
+    unsigned char tag[TAG_LEN];
+    memcpy(tag, bytes + HEAD_LEN + len, TAG_LEN);
+    struct gcm gcm = {0};
+    bool ok = gcm_start(&gcm, aes_key, bytes + 1, key, false) &&
+              EVP_CipherUpdate(gcm.ctx, (unsigned char *)plain, &gcm.len, bytes + HEAD_LEN,
+                               (int)len) == 1 &&
+              EVP_CIPHER_CTX_ctrl(gcm.ctx, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, tag) == 1 &&
+              EVP_CipherFinal_ex(gcm.ctx, tag, &gcm.len) == 1;
+    EVP_CIPHER_CTX_free(gcm.ctx);
+    return ok;
+}
+
+// -- the record --------------------------------------------------------------------------------
+
+static bool put_number(struct buf *out, uint64_t number, unsigned bytes)
+{
+    bool ok = true;
+    while (ok && bytes--)
+        ok = buf_append_char(out, (char)(number >> 8 * bytes & 0xff));
+    return ok;
+}
+
+static bool put_text(struct buf *out, struct str text)
+{
+    return put_number(out, text.len, 4) && buf_append(out, text);
+}
+
+static bool take_number(struct str *rest, unsigned bytes, uint64_t *out)
+{
+    if (rest->len < bytes)
+        return false;
+    *out = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        *out = *out << 8 | (unsigned char)rest->ptr[i];
+    *rest = str_from(*rest, bytes);
+    return true;
+}
+
+// Printable ASCII, and so without NUL and line ends, whoever sealed it.
+static bool is_text(struct str text, size_t max)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < 0x20 || text.ptr[i] > 0x7e)
+            return false;
+    return text.len <= max;
+}
+
+static bool take_text(struct str *rest, size_t max, struct str *out)
+{
+    uint64_t len;
+    if (!take_number(rest, 4, &len) || len > rest->len)
+        return false;
+    *out = (struct str){rest->ptr, (size_t)len};
+    *rest = str_from(*rest, (size_t)len);
+    return is_text(*out, max);
+}
+
+static bool are_times(int64_t sent_s, int64_t expires_s)
+{
+    return sent_s > 0 && sent_s <= expires_s && expires_s < SECONDS_END;
+}
+
+static bool record_write(const struct store_record *record, struct buf *out)
+{
+    struct str value = buf_str(&record->value), scope = str_of(record->granted_scope),
+               binding = str_of(record->binding);
+    unsigned flags =
+        (record->granted_scope ? HAS_SCOPE : 0u) | (record->binding ? HAS_BINDING : 0u);
+    return are_times(record->sent_s, record->expires_s) && value.len > 0 &&
+           is_text(value, STORE_VALUE_MAX) && is_text(scope, SCOPE_MAX) &&
+           is_text(binding, BINDING_MAX) && put_number(out, (uint64_t)record->sent_s, 8) &&
+           put_number(out, (uint64_t)record->expires_s, 8) && put_number(out, flags, 1) &&
+           put_text(out, value) && (!(flags & HAS_SCOPE) || put_text(out, scope)) &&
+           (!(flags & HAS_BINDING) || put_text(out, binding));
+}
+
+static bool record_parse(struct str plain, struct store_record *out)
+{
+    uint64_t sent, expires, flags;
+    struct str value, scope = STR_NONE, binding = STR_NONE;
+    if (!take_number(&plain, 8, &sent) || !take_number(&plain, 8, &expires) ||
+        !take_number(&plain, 1, &flags) || flags > (HAS_SCOPE | HAS_BINDING) ||
+        !are_times((int64_t)sent, (int64_t)expires))
+        return false;
+    if (!take_text(&plain, STORE_VALUE_MAX, &value) || !value.len ||
+        (flags & HAS_SCOPE && !take_text(&plain, SCOPE_MAX, &scope)) ||
+        (flags & HAS_BINDING && !take_text(&plain, BINDING_MAX, &binding)) || plain.len)
+        return false;
+    store_record_fini(out);
+    store_record_init(out);
+    out->sent_s = (int64_t)sent;
+    out->expires_s = (int64_t)expires;
+    out->granted_scope = flags & HAS_SCOPE ? str_dup(scope) : NULL;
+    out->binding = flags & HAS_BINDING ? str_dup(binding) : NULL;
+    return buf_append(&out->value, value);
+}
+
+void store_record_init(struct store_record *record)
+{
+    *record = (struct store_record){0};
+    buf_init(&record->value, STORE_VALUE_MAX);
+}
+
+void store_record_fini(struct store_record *record)
+{
+    buf_fini(&record->value);
+    mem_free(record->granted_scope);
+    mem_free(record->binding);
+    record->granted_scope = record->binding = NULL;
+}
+
+// -- both --------------------------------------------------------------------------------------
+
+bool store_seal(const struct store_keys *keys, const char *key, const struct store_record *record,
+                struct buf *out, struct err *err)
+{
+    struct buf plain;
+    buf_init(&plain, PLAIN_MAX);
+    bool ok = record_write(record, &plain) && buf_reserve(out, HEAD_LEN + plain.len + TAG_LEN);
+    if (!ok) {
+        err_set(err, "the token cannot be kept: its size, times or bytes are beyond the limits");
+    } else if (seal_bytes(keys->keys[0], key, buf_str(&plain),
+                          (unsigned char *)out->ptr + out->len)) {
+        out->len += HEAD_LEN + plain.len + TAG_LEN;
+    } else {
+        ok = err_set(err, "the token cannot be sealed");
+    }
+    buf_fini(&plain);
+    return ok;
+}
+
+bool store_unseal(const struct store_keys *keys, const char *key, struct str blob,
+                  struct store_record *out)
+{
+    if (blob.len <= HEAD_LEN + TAG_LEN || blob.len > STORE_BLOB_MAX || blob.ptr[0] != VERSION)
+        return false;
+    struct str plain = {NULL, blob.len - HEAD_LEN - TAG_LEN};
+    char *bytes = mem_alloc(plain.len);
+    plain.ptr = bytes;
+    bool ok = false;
+    for (size_t i = 0; i < keys->count && !ok; i++)
+        ok = unseal_bytes(keys->keys[i], key, blob, bytes);
+    ok = ok && record_parse(plain, out);
+    mem_wipe(bytes, plain.len);
+    mem_free(bytes);
+    return ok;
+}
