@@ -41,6 +41,13 @@ class Response:
         assert self.get("Proxy-Status").startswith("bearerd; error=")
         return document
 
+    @property
+    def kind(self):
+        """The last part of the problem's type: what the tests and docs/problems.md call it."""
+        prefix, _, kind = self.problem["type"].rpartition(":")
+        assert prefix == "urn:bearerd:problem"
+        return kind
+
 
 class RawClient:
     def __init__(self, address, timeout=20):
