@@ -71,6 +71,9 @@ static void test_proxy_faults(void **state)
         {{.proxy = "listen = 127.0.0.1:80\nlisten = 10.0.0.1:80\n"},
          "3: [proxy] listen: 10.0.0.1:80 can be reached from other machines, and whoever reaches "
          "bearerd acts with its tokens; if that is meant, add expose = yes"},
+        {{.proxy = "listen = 0.0.0.0:0\n"},
+         "2: [proxy] listen: 0.0.0.0:0 can be reached from other machines, and whoever reaches "
+         "bearerd acts with its tokens; if that is meant, add expose = yes"},
         {{.proxy = "listen = [::ffff:10.0.0.1]:80\n"},
          "2: [proxy] listen: [::ffff:10.0.0.1]:80 can be reached from other machines, and whoever "
          "reaches bearerd acts with its tokens; if that is meant, add expose = yes"},
@@ -456,6 +459,44 @@ static void test_warnings(void **state)
     }
 }
 
+// T29: never silently without the certificate that was asked for.
+static void test_t29_tls_files(void **state)
+{
+    (void)state;
+    static const struct fault_row rows[] = {
+        {{.upstream = UPSTREAM "cert_file = c.pem\nkey_file = k.pem\n"}, ""},
+        {{.upstream = UPSTREAM "cert_file = c.pem\n"},
+         "8: [upstream api] cert_file: key_file is missing: a certificate is of no use without its "
+         "key"},
+        {{.upstream = UPSTREAM "key_file = k.pem\n"},
+         "8: [upstream api] key_file: cert_file is missing: a key is of no use without its "
+         "certificate"},
+        {{.credential = CREDENTIAL "cert_file = c.pem\n"},
+         "6: [credential main] cert_file: key_file is missing: a certificate is of no use without "
+         "its key"},
+    };
+    text_write("c.pem", "-----BEGIN CERTIFICATE-----\n");
+    text_write("k.pem", "-----BEGIN PRIVATE KEY-----\n");
+    check_rows(rows, ARRAY_LEN(rows));
+    // Two warnings: a key that all can read, and TLS files where there is no TLS.
+    text_write_bytes("k.pem", "-----BEGIN PRIVATE KEY-----\n", 28, 0644);
+    char *said;
+    struct config *config =
+        load(&(struct parts){.upstream = "url = http://[::1]:1\ncert_file = c.pem\n"
+                                         "key_file = k.pem\n"},
+             &said);
+    assert_non_null(config);
+    assert_non_null(strstr(said,
+                           "8: [upstream api] cert_file: has no effect: http://[::1]:1 is not "
+                           "https\n"));
+    assert_non_null(strstr(said, "9: [upstream api] key_file: every user of this machine can read "
+                                 "the private key; chmod o= "));
+    mem_free(said);
+    config_unref(config);
+    text_remove("c.pem");
+    text_remove("k.pem");
+}
+
 static void test_literal_in_open_file(void **state)
 {
     (void)state;
@@ -505,11 +546,17 @@ static void test_faults_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_proxy_faults),       cmocka_unit_test(test_credential_faults),
-        cmocka_unit_test(test_upstream_faults),    cmocka_unit_test(test_route_faults),
-        cmocka_unit_test(test_section_faults),     cmocka_unit_test(test_repeated_section),
-        cmocka_unit_test(test_whole_file_faults),  cmocka_unit_test(test_twelve_faults),
-        cmocka_unit_test(test_warnings),           cmocka_unit_test(test_literal_in_open_file),
+        cmocka_unit_test(test_proxy_faults),
+        cmocka_unit_test(test_credential_faults),
+        cmocka_unit_test(test_upstream_faults),
+        cmocka_unit_test(test_route_faults),
+        cmocka_unit_test(test_section_faults),
+        cmocka_unit_test(test_repeated_section),
+        cmocka_unit_test(test_whole_file_faults),
+        cmocka_unit_test(test_twelve_faults),
+        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_t29_tls_files),
+        cmocka_unit_test(test_literal_in_open_file),
         cmocka_unit_test(test_faults_are_bounded),
     };
     return cmocka_run_group_tests(tests, text_setup, text_teardown);
