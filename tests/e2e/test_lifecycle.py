@@ -229,3 +229,14 @@ def test_the_access_log_has_a_line_for_each_request(simple):
     line = daemon.wait_log(r"event=request\b.*").string
     assert "method=GET" in line and "status=200" in line and "route=all" in line
     assert "secret=query" not in line
+
+
+def test_the_log_level(simple):
+    daemon = simple("[log]\nlevel = debug\naccess = yes")
+    daemon.ask()
+    daemon.stop()
+    assert "event=request" in daemon.log
+    quiet = simple("[log]\nlevel = info", name="quiet.ini")
+    quiet.ask()
+    quiet.stop()
+    assert "level=debug" not in quiet.log and "event=request " not in quiet.log

@@ -93,6 +93,16 @@ def test_MT4_a_client_certificate_is_shown_only_where_configured(start, auth, ce
     assert set(seen) == {(first.port, True), (second.port, False)}
 
 
+def test_a_client_certificate_is_shown_to_the_token_endpoint(start, token_server, upstream, certs):
+    server = token_server(certs=certs, client_ca=certs.ca)
+    tls = {"ca_file": certs.ca, "cert_file": certs.client, "key_file": certs.key_of(certs.client)}
+    daemon = start(one_route(server.credential(**tls), upstream.url))
+    assert daemon.ask().status == 200
+    bare = start(one_route(server.credential(ca_file=certs.ca), upstream.url), name="bare.ini")
+    assert bare.ask().status in (502, 503)
+    assert len(server.requests) == 1
+
+
 def test_an_upstream_that_wants_a_certificate_and_gets_none(to_nginx, nginx):
     assert to_nginx(nginx.mtls_url).ask().status in (400, 502)
 

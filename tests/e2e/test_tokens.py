@@ -2,6 +2,7 @@
 """The token's journey with everything in order: who shares a token, how many are fetched, when they are renewed."""
 import base64
 import concurrent.futures
+import re
 import threading
 import time
 
@@ -164,10 +165,31 @@ def test_T08_a_slow_renewal_stops_nobody(start, token_server, upstream):
     go_on.set()
 
 
-def test_renewal_happens_ahead_of_expiry_and_nobody_waits(start, auth, upstream):
-    """Tokens of 4 s. After the first, no request may be there without a token: the daemon says who waited."""
+def test_renewal_happens_ahead_of_expiry(start, auth, upstream):
+    """Tokens of 4 s from the real server, used all the time: after the first, none is fetched because there is none."""
     daemon = start(one_route(auth.credential(resource="urn:ttl:4", clock_skew="1s"), upstream.url), "workers = 2")
-    slowest, deadline = 0, time.monotonic() + 9
+    deadline = time.monotonic() + 9
+    with daemon.client() as client:
+        while time.monotonic() < deadline:
+            assert client.ask().status == 200
+            time.sleep(0.002)
+    daemon.stop()
+    reasons = re.findall("event=token.fetched.* reason=(\\w+)", daemon.log)
+    assert len(auth.requests()) == len(reasons) >= 3
+    assert reasons[0] == "cold" and set(reasons[1:]) <= {"renewal", "due"}, reasons
+    assert set(upstream.tokens()) == {request["access_token"] for request in auth.requests()}
+
+
+def test_nobody_waits_for_a_renewal(start, token_server, upstream):
+    """Each token request takes a second. After the first, no request does."""
+
+    def slow(exchange):
+        time.sleep(1)
+        send_json(exchange, token_answer(f"token-{len(server.requests)}", 5))
+
+    server = token_server(slow)
+    daemon = start(one_route(server.credential(clock_skew="500ms"), upstream.url), "workers = 2")
+    slowest, deadline = 0, time.monotonic() + 10
     with daemon.client() as client:
         client.ask()
         while time.monotonic() < deadline:
@@ -175,11 +197,8 @@ def test_renewal_happens_ahead_of_expiry_and_nobody_waits(start, auth, upstream)
             assert client.ask().status == 200
             slowest = max(slowest, time.monotonic() - before)
             time.sleep(0.002)
-    reasons = [line.split("reason=")[1].split()[0] for line in daemon.log.splitlines() if "event=token.fetched" in line]
-    assert len(auth.requests()) == len(reasons) >= 3
-    assert reasons[0] == "cold" and set(reasons[1:]) <= {"renewal", "due"}, reasons
-    assert len(set(upstream.tokens())) == len(reasons)
-    assert slowest < 0.5
+    assert len(set(upstream.tokens())) >= 3
+    assert slowest < 0.8
 
 
 def test_an_unused_token_is_not_renewed(start, token_server, upstream):
@@ -223,6 +242,14 @@ def test_T14_credentials_go_one_way_only(start, auth, upstream, client):
     (request,) = auth.requests()
     assert request["client_id"] == client["client_id"]
     assert (request["in_header"], request["in_body"]) == (client is BASIC, client is POST)
+
+
+def test_a_public_client_sends_its_name_only(start, token_server, upstream):
+    server = token_server()
+    daemon = start(one_route(server.credential(auth_method="none").replace("client_secret = secret\n", ""), upstream.url))
+    assert daemon.ask().status == 200
+    assert sorted(server.last.body.split(b"&")) == [b"client_id=client", b"grant_type=client_credentials", b"scope=api%3Aread"]
+    assert server.last.get("Authorization") is None
 
 
 @pytest.mark.parametrize(

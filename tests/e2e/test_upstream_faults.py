@@ -80,9 +80,10 @@ def test_idle_within_an_answer(simple, upstream):
     upstream.wait_no_connections()
 
 
-def test_the_whole_request_has_a_limit(simple, upstream):
+@pytest.mark.parametrize("proxy, route", [("", "timeout = 500ms"), ("request_timeout = 500ms", ""), ("request_timeout = 1m", "timeout = 500ms")])
+def test_the_whole_request_has_a_limit(simple, upstream, proxy, route):
     upstream.on = lambda exchange: exchange.wait_peer_closed(20)
-    refused = simple(route="timeout = 500ms").ask()
+    refused = simple(proxy, route).ask()
     assert (refused.status, refused.kind) == (504, "request-timeout")
 
 
