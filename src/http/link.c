@@ -45,9 +45,10 @@ void *link_owner(const struct link *link)
     return link->owner;
 }
 
-bool link_has_hung_up(const struct link *link)
+bool link_is_quiet(struct link *link)
 {
-    return link->has_hung_up;
+    char byte;
+    return !link->has_hung_up && (link->is_drained || link_recv(link, &byte, 1) == LINK_AGAIN);
 }
 
 // -- connecting --------------------------------------------------------------------------------

@@ -307,11 +307,19 @@ static void on_data(struct forward *forward)
     request_wake(CONTAINER_OF(forward, struct exchange, forward)->request);
 }
 
+static void on_refusal(struct forward *forward)
+{
+    struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
+    if (exchange->reply_is_held)
+        exchange_reply(exchange);
+}
+
 const struct forward_ops exchange_forward_ops = {
     .on_head = on_head,
     .on_failed = on_failed,
     .on_room = on_room,
     .on_data = on_data,
+    .on_refusal = on_refusal,
 };
 
 // -- life --------------------------------------------------------------------------------------
