@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "proxy/pattern.h"
+#include "config/pattern.h"
 #include "proxy/trie.h"
 
 struct route_table {

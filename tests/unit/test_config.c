@@ -238,7 +238,8 @@ static void test_upstream_faults(void **state)
         {{.upstream = "url = https://a/?b\n"},
          "7: [upstream api] url: the query (?…) has no meaning here: a request brings its own"},
         {{.upstream = "url = https://a//b\n"},
-         "7: [upstream api] url: base path \"//b\" has an empty, \".\" or \"..\" segment"},
+         "7: [upstream api] url: base path \"//b\" is no plain path: its segments must be literal, "
+         "and readable in one way"},
         {{.upstream = "url = http://a\n"},
          "7: [upstream api] url: http://a is not encrypted: what is sent can be read on the way; "
          "use "
@@ -259,7 +260,8 @@ static void test_upstream_faults(void **state)
         {{.upstream = UPSTREAM "mount = a\n"},
          "8: [upstream api] mount: \"a\" does not start with \"/\""},
         {{.upstream = UPSTREAM "mount = /a%20\n"},
-         "8: [upstream api] mount: \"/a%20\" holds a character that a prefix cannot have"},
+         "8: [upstream api] mount: \"/a%20\" is no plain path: its segments must be literal, and "
+         "readable in one way"},
         {{.upstream = UPSTREAM "unmatched = drop\n"},
          "8: [upstream api] unmatched: unknown value \"drop\"; it must be reject or pass"},
         {{.upstream = UPSTREAM "set_header = X-A: 1\nset_header = x-a: 2\n"},
@@ -300,17 +302,21 @@ static void test_route_faults(void **state)
         {{.route = "scopes = x\n"},
          "8: [route read]: match is missing, as in \"match = GET HEAD /items/**\""},
         {{.route = "match = get /a\n"},
-         "9: [route read] match: methods are case-sensitive: write GET, not get"},
+         "9: [route read] match: methods are case-sensitive and in upper case, unlike \"get\""},
         {{.route = "match = GET, /a\n"},
-         "9: [route read] match: \"GET,\" is neither a method nor a path that starts with \"/\""},
+         "9: [route read] match: \"GET,\" is no method; methods are separated by spaces, and left "
+         "out to match any"},
         {{.route = "match = GET items\n"},
-         "9: [route read] match: the path pattern is missing, as in \"GET HEAD /items/**\""},
+         "9: [route read] match: the path pattern is missing behind the methods, as in \"GET HEAD "
+         "/items/**\": it starts with \"/\""},
         {{.route = "match = /a /b\n"},
-         "9: [route read] match: one pattern a line: \"/b\" stands behind the pattern; methods "
-         "come "
-         "first"},
-        {{.route = "match = /a\nmatch = x y\n"},
-         "10: [route read] match: the path pattern is missing, as in \"GET HEAD /items/**\""},
+         "9: [route read] match: one pattern a line, and methods before it: \"/a\" is not the last "
+         "word"},
+        {{.route = "match = /a\nmatch = /**/x\n"},
+         "10: [route read] match: ** must be the last segment of the pattern"},
+        {{.route = "match = /a.\n"},
+         "9: [route read] match: the segment \"a.\" can be read in more than one way; put * in its "
+         "place"},
         {{.route = ROUTE "upstream = apo\n"},
          "11: [route read] upstream: there is no [upstream apo]; did you mean \"api\"?"},
         {{.route = ROUTE "upstream = billing\n"},
