@@ -200,48 +200,69 @@ static int oracle(struct str method, struct str path)
 
 // ---- the router
 
-static struct route_table *table_get(void)
+struct setup { // an upstream with all the patterns, reached by the mount `/`
+    struct fixture fixture;
+    struct route_table *table;
+    struct str base;
+};
+
+static void setup_init(struct setup *setup, const char *url, struct str base)
 {
-    static struct fixture fixture;
-    static struct route_table *table;
-    if (table)
-        return table;
-    fixture_init(&fixture);
-    struct config_upstream *api = fixture_upstream(&fixture, "api", "http://h", "/", NULL);
+    fixture_init(&setup->fixture);
+    struct config_upstream *api = fixture_upstream(&setup->fixture, "api", url, "/", NULL);
     for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
-        fixture_route(&fixture, api, patterns[i], patterns[i]);
+        fixture_route(&setup->fixture, api, patterns[i], patterns[i]);
     struct config_faults faults = {0};
-    table = route_table_new(&fixture.config, &faults);
-    MUST(table);
-    return table;
+    setup->table = route_table_new(&setup->fixture.config, &faults);
+    setup->base = base;
+    MUST(setup->table);
 }
 
-static void check(struct str method, struct str raw)
+// What the server reads must lie under the base path, and be what the chosen route is for.
+static void check_server(size_t server, const struct setup *setup, struct str method,
+                         const struct route_choice *choice)
+{
+    struct path path = {.len = 0};
+    memcpy(path.bytes, setup->base.ptr, setup->base.len);
+    memcpy(path.bytes + setup->base.len, choice->rest.ptr, choice->rest.len);
+    path.len = setup->base.len + choice->rest.len;
+    if (!server_reads(server, &path))
+        return;
+    struct str read = {path.bytes, path.len};
+    MUST(str_starts(read, setup->base));
+    struct str rest = str_from(read, setup->base.len);
+    MUST(!rest.len || rest.ptr[0] == '/');
+    MUST(oracle(method, rest.len ? rest : STR("/")) == (int)choice->route->index);
+}
+
+static void check(const struct setup *setup, struct str method, struct str raw)
 {
     struct target target;
     const char *why;
-    if (!target_parse(raw, method, &target, &why) || target.path.ptr[0] != '/')
+    if (!target_parse(raw, method, &target, &why) || target.form != TARGET_ORIGIN)
         return;
-    struct route_choice choice = route_find(table_get(), method, &target, STR("h"));
+    struct route_choice choice = route_find(setup->table, method, &target, STR("localhost"));
     if (target.is_simple)
         MUST(choice.verdict == ROUTE_FOUND);
     if (choice.verdict != ROUTE_FOUND)
         return;
     MUST(str_eq(choice.rest, target.path));
-    for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
-        struct path path = {.len = target.path.len};
-        memcpy(path.bytes, target.path.ptr, target.path.len);
-        if (server_reads(i, &path))
-            MUST(oracle(method, (struct str){path.bytes, path.len}) == (int)choice.route->index);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(servers); i++)
+        check_server(i, setup, method, &choice);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct str methods[] = {{"GET", 3}, {"POST", 4}, {"PUT", 3}, {"X", 1}};
+    static struct setup setups[2];
+    if (!setups[0].table) {
+        setup_init(&setups[0], "http://h", STR(""));
+        setup_init(&setups[1], "http://h/base/v1", STR("/base/v1"));
+    }
     if (size == 0 || size > PATH_MAX_LEN)
         return 0;
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-        check(methods[i], (struct str){(const char *)data, size});
+        for (size_t j = 0; j < ARRAY_LEN(setups); j++)
+            check(&setups[j], methods[i], (struct str){(const char *)data, size});
     return 0;
 }
