@@ -133,6 +133,8 @@ void exchange_reply(struct exchange *exchange)
     struct reply reply = {
         .status = exchange->forward.response.status,
         .fields = &exchange->proxy->reply_fields,
+        // Upgrades are not passed on; what the client sent behind one may be of the other protocol.
+        .close = fields_find(&exchange->request->fields, STR("Upgrade")) != NULL,
     };
     exchange->has_replied = true;
     exchange->status = reply.status;

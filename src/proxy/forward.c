@@ -314,9 +314,10 @@ static void on_timer(struct timer *timer)
         forward_fail(forward, FORWARD_CONNECT_TIMEOUT, "no connection came free in time");
         break;
     case FORWARD_HEAD:
-        if (forward->is_broken)
+        if (forward->is_broken) {
+            forward->is_broken = false;
             forward_go_on(forward);
-        else if (forward->out_sent < forward->out.len)
+        } else if (forward->out_sent < forward->out.len)
             forward_fail(forward, FORWARD_IDLE_TIMEOUT, "the upstream does not take the request");
         else
             forward_fail(forward, FORWARD_FIRST_BYTE_TIMEOUT, "no response in time");
