@@ -237,11 +237,12 @@ def test_who_waits_and_goes_leaves_nothing_behind(start, token_server, upstream)
         send_json(exchange, token_answer("late"))
 
     server = token_server(late)
-    daemon = start(one_route(server.credential(), upstream.url))
+    daemon = start(one_route(server.credential(), upstream.url), "[log]\naccess = yes")
     for _ in range(5):
         with daemon.client() as client:
             client.request()
             server.wait_requests(1)
+    wait_until(lambda: daemon.log.count("event=request ") == 5, 10, "their going was noticed")
     go_on.set()
     assert daemon.ask().status == 200
     assert len(server.requests) == 1
