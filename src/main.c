@@ -17,5 +17,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "bearerd: there is no subcommand \"%s\"; see bearerd --help\n", name);
         return EXIT_USAGE;
     }
-    return argc < 2 ? command->run(1, argv) : command->run(argc - 1, argv + 1);
+    int code = argc < 2 ? command->run(1, argv) : command->run(argc - 1, argv + 1);
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "bearerd: the output could not be written\n");
+        return code ? code : EXIT_FAILED;
+    }
+    return code;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // bearerd check: reads a configuration as `serve` would, and says everything that is wrong with it.
 // Opens no socket and asks no server.
+#include <getopt.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cli/command.h"
 #include "config/config.h"
@@ -63,24 +63,29 @@ static int check_file(const char *path)
     bool is_ok = faults.count == 0;
     if (is_ok)
         print_summary(config);
+    is_ok = is_ok && fflush(stdout) == 0; // a full disk must not look like a good configuration
     config_unref(config);
     config_faults_fini(&faults);
     return is_ok ? EXIT_DONE : EXIT_FAILED;
 }
 
+static int usage(void)
+{
+    fprintf(stderr, "usage: bearerd check [-c FILE]\n");
+    return EXIT_USAGE;
+}
+
 int cli_check(int argc, char **argv)
 {
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
     const char *path = DEFAULT_CONFIG_PATH;
     int option;
-    while ((option = getopt(argc, argv, "c:")) != -1) {
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         if (option != 'c')
-            return EXIT_USAGE;
+            return usage();
         path = optarg;
     }
-    if (optind < argc) {
-        fprintf(stderr, "check: unexpected argument \"%s\"; usage: bearerd check [-c FILE]\n",
-                argv[optind]);
-        return EXIT_USAGE;
-    }
+    if (optind < argc)
+        return usage();
     return check_file(path);
 }

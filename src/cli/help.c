@@ -98,7 +98,7 @@ static int print_topic(const char *topic)
     return EXIT_DONE;
 }
 
-int cli_help(int argc, char **argv)
+static int print_help(int argc, char **argv)
 {
     if (argc < 2)
         return print_commands();
@@ -109,4 +109,13 @@ int cli_help(int argc, char **argv)
     if (strncmp(argv[1], "--format=", 9) == 0)
         return print_format(argv[1] + 9);
     return print_topic(argv[1]);
+}
+
+int cli_help(int argc, char **argv)
+{
+    int code = print_help(argc, argv);
+    if (fflush(stdout) == 0)
+        return code;
+    perror("help: cannot write");
+    return EXIT_FAILED;
 }

@@ -31,6 +31,11 @@ static int serve(struct config *config)
 {
     struct err err;
     log_set_level((enum log_level)config->log_level);
+    for (size_t i = 0; i < config->warnings.count; i++) {
+        const struct config_fault *warning = &config->warnings.items[i];
+        log_warn("config.warning", F_TEXT("file", warning->file), F_NUM("line", warning->line),
+                 F_TEXT("text", warning->message));
+    }
     struct daemon *daemon = daemon_new(config, &err);
     bool ok = daemon && daemon_run(daemon, &err);
     if (!ok)

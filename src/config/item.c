@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "config/pattern.h"
+
 static char *fail(bool ignored)
 {
     (void)ignored; // err_set's false: lets a checker end with `return fail(err_set(…))`
@@ -130,49 +132,16 @@ char *item_mount(struct str text, struct err *err)
         return fail(err_set(err, "\"%.*s\" does not start with \"/\"", STR_ARG(text)));
     while (text.len > 1 && text.ptr[text.len - 1] == '/')
         text.len--;
-    struct str rest = str_from(text, 1), segment;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        if (byte <= 0x20 || byte >= 0x7f || str_has(STR("\"#%;<>?\\^`{|}"), (char)byte))
-            return fail(err_set(err, "\"%.*s\" holds a character that a prefix cannot have",
-                                STR_ARG(text)));
-    }
-    while (text.len > 1 && str_split(&rest, '/', &segment))
-        if (!segment.len || str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
-            return fail(
-                err_set(err, "\"%.*s\" has an empty, \".\" or \"..\" segment", STR_ARG(text)));
+    if (!pattern_is_prefix(text))
+        return fail(err_set(err,
+                            "\"%.*s\" is no plain path: its segments must be literal, and "
+                            "readable in one way",
+                            STR_ARG(text)));
     return str_dup(text);
-}
-
-static bool check_method(struct str word, struct err *err)
-{
-    static const char *const known[] = {"GET",   "HEAD",    "POST",  "PUT",     "DELETE",
-                                        "PATCH", "OPTIONS", "TRACE", "CONNECT", "QUERY"};
-    if (!str_is_token(word))
-        return err_set(err, "\"%.*s\" is neither a method nor a path that starts with \"/\"",
-                       STR_ARG(word));
-    for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if (str_eq_nocase(word, str_of(known[i])) && !str_eq(word, str_of(known[i])))
-            return err_set(err, "methods are case-sensitive: write %s, not %.*s", known[i],
-                           STR_ARG(word));
-    return true;
 }
 
 char *item_match(struct str text, struct err *err)
 {
-    struct str rest = text, word;
-    bool has_pattern = false;
-    while (str_word(&rest, &word)) {
-        if (has_pattern)
-            return fail(err_set(err,
-                                "one pattern a line: \"%.*s\" stands behind the pattern; "
-                                "methods come first",
-                                STR_ARG(word)));
-        has_pattern = word.ptr[0] == '/';
-        if (!has_pattern && !check_method(word, err))
-            return NULL;
-    }
-    if (!has_pattern)
-        return fail(err_set(err, "the path pattern is missing, as in \"GET HEAD /items/**\""));
-    return str_dup(text);
+    struct pattern pattern;
+    return pattern_parse(text, &pattern, err) ? str_dup(text) : NULL;
 }

@@ -111,6 +111,9 @@ void worker_free(struct worker *worker)
         return;
     if (worker->is_started)
         pthread_join(worker->thread, NULL);
+    // What was posted to it after its loop had ended must meet it whole.
+    if (worker->loop && worker->server)
+        loop_turn(worker->loop, 0);
     if (worker->loop)
         timer_stop(worker->loop, &worker->drain_timer);
     server_free(worker->server);

@@ -81,6 +81,13 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 
 // -- how it ended ------------------------------------------------------------------------------
 
+// TLS 1.3 servers refuse a client only after its handshake is done, so the alert ("certificate
+// required") comes in the place of the answer.
+static bool is_tls_alert(const struct fetch *fetch)
+{
+    return strstr(fetch->curl_text, "SSL") && strstr(fetch->curl_text, "alert");
+}
+
 static enum fetch_error fetch_error_of(const struct fetch *fetch, int code)
 {
     if (fetch->is_too_large)
@@ -109,7 +116,7 @@ static enum fetch_error fetch_error_of(const struct fetch *fetch, int code)
     case CURLE_SSL_CLIENTCERT:
         return FETCH_TLS;
     default:
-        return FETCH_BROKEN;
+        return is_tls_alert(fetch) ? FETCH_TLS : FETCH_BROKEN;
     }
 }
 

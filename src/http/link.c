@@ -7,6 +7,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,11 +31,13 @@ struct link {
     void *owner;
     CURL *easy;          // NULL once a plain socket was taken out
     struct multi *multi; // TLS: its own; plain: NULL
+    SSL *ssl;            // TLS: libcurl's, to be asked only
     struct watch watch;
     struct list dead_link;
     struct task fail_task; // it could not even be started: told from the loop
     int fd;
     bool is_connected, is_closed;
+    bool has_failed;  // for good
     bool is_drained;  // the last read took all there was, so wait for the next edge …
     bool has_hung_up; // … unless the peer's end is still to be read
     char error_text[CURL_ERROR_SIZE];
@@ -45,9 +48,10 @@ void *link_owner(const struct link *link)
     return link->owner;
 }
 
-bool link_has_hung_up(const struct link *link)
+bool link_is_quiet(struct link *link)
 {
-    return link->has_hung_up;
+    char byte;
+    return !link->has_hung_up && (link->is_drained || link_recv(link, &byte, 1) == LINK_AGAIN);
 }
 
 // -- connecting --------------------------------------------------------------------------------
@@ -112,6 +116,11 @@ static void link_on_done(void *easy, int code)
     }
     link->fd = fd;
     link->is_connected = true;
+    if (link->multi) {
+        struct curl_tlssessioninfo *tls = NULL;
+        curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls);
+        link->ssl = tls && tls->backend == CURLSSLBACKEND_OPENSSL ? tls->internals : NULL;
+    }
     if (!link->multi) {
         multi_remove(link->context->multi, link->easy);
         curl_easy_cleanup(link->easy);
@@ -132,11 +141,22 @@ static void on_done(void *arg, void *easy, int code)
     link_on_done(easy, code);
 }
 
+static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
+{
+    (void)easy;
+    (void)arg;
+    // What could not be written is offered again from wherever it lies by then; OpenSSL refuses
+    // that unless told so.
+    SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
+    return CURLE_OK;
+}
+
 static void link_set_tls(CURL *easy, const struct link_target *target)
 {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
     if (target->ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file);
     // With a folder of certificates set, the parsed bundle is not cached: 16 ms for each
@@ -263,10 +283,12 @@ ssize_t link_recv(struct link *link, char *out, size_t out_max)
         return link_recv_plain(link, out, out_max);
     size_t got = 0;
     CURLcode code = curl_easy_recv(link->easy, out, out_max, &got);
-    if (code == CURLE_OK)
-        return (ssize_t)got;
     link->is_drained = code == CURLE_AGAIN;
-    return code == CURLE_AGAIN ? LINK_AGAIN : LINK_FAILED;
+    if (code == CURLE_AGAIN)
+        return LINK_AGAIN;
+    // libcurl takes the end of the connection for the end of the data; only a close_notify is that.
+    bool is_cut = !got && link->ssl && !(SSL_get_shutdown(link->ssl) & SSL_RECEIVED_SHUTDOWN);
+    return code == CURLE_OK && !is_cut ? (ssize_t)got : LINK_FAILED;
 }
 
 static ssize_t link_send_plain(struct link *link, const struct str *parts, size_t part_count)
@@ -286,10 +308,8 @@ static ssize_t link_send_plain(struct link *link, const struct str *parts, size_
     }
 }
 
-ssize_t link_send(struct link *link, const struct str *parts, size_t part_count)
+static ssize_t link_send_tls(struct link *link, const struct str *parts, size_t part_count)
 {
-    if (!link->easy)
-        return link_send_plain(link, parts, part_count);
     size_t total = 0;
     for (size_t i = 0; i < part_count; i++) {
         size_t sent = 0;
@@ -303,6 +323,16 @@ ssize_t link_send(struct link *link, const struct str *parts, size_t part_count)
             return total ? (ssize_t)total : LINK_AGAIN;
     }
     return (ssize_t)total;
+}
+
+ssize_t link_send(struct link *link, const struct str *parts, size_t part_count)
+{
+    ssize_t sent = LINK_FAILED;
+    if (!link->has_failed)
+        sent = link->easy ? link_send_tls(link, parts, part_count)
+                          : link_send_plain(link, parts, part_count);
+    link->has_failed = sent == LINK_FAILED;
+    return sent;
 }
 
 // -- context -----------------------------------------------------------------------------------

@@ -51,7 +51,9 @@ struct link *link_new(struct link_context *context, const struct link_target *ta
 // Closes at once, no callback follows; the memory goes at the end of the turn. Any time.
 void link_close(struct link *link);
 void *link_owner(const struct link *link);
-bool link_has_hung_up(const struct link *link); // the peer's end was announced
+// Between two messages nothing may be there to read: no stray bytes, no end. Costs a read only when
+// the last one did not already tell.
+bool link_is_quiet(struct link *link);
 
 enum { LINK_EOF = 0, LINK_AGAIN = -1, LINK_FAILED = -2 };
 // Bytes read, or LINK_EOF (TLS: only behind a close_notify), LINK_AGAIN, LINK_FAILED.

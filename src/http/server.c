@@ -297,13 +297,33 @@ fail:
     return NULL;
 }
 
+// Those who already stand in the queue are let in; then it is closed, and newcomers are refused.
+static void server_close_listeners(struct server *server)
+{
+    for (struct list *link = server->listeners.next; link != &server->listeners;
+         link = link->next) {
+        struct listener *listener = CONTAINER_OF(link, struct listener, link);
+        if (listener->watch.events)
+            on_listener_ready(&listener->watch, LOOP_READ);
+        shutdown(listener->watch.fd, SHUT_RD);
+    }
+    server_watch_listeners(server, false);
+}
+
+static bool conn_has_input(const struct conn *conn)
+{
+    char byte;
+    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void server_drain(struct server *server)
 {
+    if (!server->is_draining)
+        server_close_listeners(server);
     server->is_draining = true;
-    server_watch_listeners(server, false);
     for (struct list *link = server->conns.next; link != &server->conns; link = link->next) {
         const struct conn *conn = CONTAINER_OF(link, struct conn, link);
-        if (!conn->req)
+        if (!conn->req && !conn_has_input(conn))
             shutdown(conn->fd, SHUT_RDWR);
     }
     server_want_run(server);

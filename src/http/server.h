@@ -68,7 +68,7 @@ struct reply {
     // … or pulled: this many bytes, or REPLY_LENGTH_UNKNOWN (chunked, or until close for HTTP/1.0).
     // For HEAD and 304 the length that Content-Length shall state; nothing is pulled.
     uint64_t length;
-    bool close; // close the connection afterwards
+    bool close; // close the connection afterwards: also what the client sent behind is dropped then
 };
 
 struct server_config {

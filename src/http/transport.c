@@ -139,8 +139,8 @@ static void on_ready(struct link *link, bool is_hangup)
     }
     // Idle: whatever can be read now (an end, an alert, a stray response) would spoil the next
     // request.
-    char byte;
-    if (!is_hangup && link_recv(link, &byte, 1) == LINK_AGAIN)
+    (void)is_hangup;
+    if (link_is_quiet(link))
         return;
     member->pool->count.idle--;
     member_close(member);
@@ -194,7 +194,7 @@ void lease_end(struct lease *lease, bool is_reusable)
     struct member *member = link_owner(link);
     lease->link = NULL;
     pool->count.in_use--;
-    if (!is_reusable || link_has_hung_up(link)) {
+    if (!is_reusable || !link_is_quiet(link)) {
         member_close(member);
         pool_connect_for_waiting(pool);
         return;

@@ -63,7 +63,7 @@ static bool host_add_port(struct caller_rules *rules, struct str host, struct st
     return is_valid;
 }
 
-// The port of "host:port", "[v6]:port", ":port", "*:port"; empty for unix sockets and port 0.
+// The port of "host:port", "[v6]:port", ":port", "*:port"; empty for unix sockets.
 static struct str listen_port(struct str listen, struct str *out_host)
 {
     size_t at = listen.len;
@@ -72,8 +72,7 @@ static struct str listen_port(struct str listen, struct str *out_host)
     *out_host = (struct str){listen.ptr, at ? at - 1 : 0};
     if (!at || listen.ptr[at - 1] != ':' || str_starts(listen, STR("unix:")))
         return STR_NONE;
-    struct str port = str_from(listen, at);
-    return str_eq(port, STR("0")) ? STR_NONE : port;
+    return str_from(listen, at);
 }
 
 static bool is_wildcard(struct str host)
@@ -87,7 +86,7 @@ static void listen_add(struct caller_rules *rules, const struct config *config, 
     struct str host, port = listen_port(listen, &host);
     if (!port.len)
         return;
-    // What is no valid authority can be no client's Host either: nothing to add then.
+    // What is no valid authority, port 0 say, can be no client's Host either: nothing to add then.
     if (!is_wildcard(host) && !host_add_port(rules, host, port))
         return;
     static const struct str loopback[] = {{"localhost", 9}, {"127.0.0.1", 9}, {"[::1]", 5}};

@@ -223,13 +223,19 @@ static void on_whole_timer(struct timer *timer)
                       "the request took longer than its time limit");
 }
 
-void exchange_start(struct proxy *proxy, struct request *request)
+static struct exchange *exchange_begin(struct proxy *proxy, struct request *request)
 {
     struct exchange *exchange = exchange_new(proxy);
     exchange->request = request;
     request->user = exchange;
     if (proxy->policy->config->log_access)
         exchange->start_us = clock_boottime_us();
+    return exchange;
+}
+
+void exchange_start(struct proxy *proxy, struct request *request)
+{
+    struct exchange *exchange = exchange_begin(proxy, request);
     if (!exchange_check_method(exchange) || !exchange_check_target(exchange) ||
         !exchange_check_caller(exchange) || !exchange_check_size(exchange) ||
         !exchange_check_route(exchange))
@@ -244,10 +250,7 @@ void exchange_start(struct proxy *proxy, struct request *request)
 
 void exchange_refuse(struct proxy *proxy, struct request *request, int status, const char *why)
 {
-    struct exchange *exchange = exchange_new(proxy);
-    exchange->request = request;
-    request->user = exchange;
-    exchange_fail(exchange, status, "malformed-request", why);
+    exchange_fail(exchange_begin(proxy, request), status, "malformed-request", why);
 }
 
 // -- the body ----------------------------------------------------------------------------------
@@ -307,11 +310,19 @@ static void on_data(struct forward *forward)
     request_wake(CONTAINER_OF(forward, struct exchange, forward)->request);
 }
 
+static void on_refusal(struct forward *forward)
+{
+    struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
+    if (exchange->reply_is_held)
+        exchange_reply(exchange);
+}
+
 const struct forward_ops exchange_forward_ops = {
     .on_head = on_head,
     .on_failed = on_failed,
     .on_room = on_room,
     .on_data = on_data,
+    .on_refusal = on_refusal,
 };
 
 // -- life --------------------------------------------------------------------------------------
@@ -347,6 +358,8 @@ void exchange_end(struct request *request, bool is_complete)
         buf_fini(&exchange->problem_body);
     exchange->request = NULL;
     exchange->choice = (struct route_choice){0};
+    exchange->target = (struct target){0};
+    exchange->host = STR_NONE;
     exchange->is_waiting = exchange->request_is_over = false;
     exchange->reply_is_held = exchange->has_replied = false;
     exchange->body_len = 0;

@@ -124,6 +124,8 @@ void exchange_reply(struct exchange *exchange)
     if (exchange->has_replied)
         return;
     exchange->reply_is_held = false;
+    if (!exchange->request_is_over && exchange->request->body != BODY_NONE)
+        forward_drop_request(&exchange->forward);
     if (!exchange_copy_fields(exchange)) {
         exchange_upstream_problem(exchange, FORWARD_HEAD_TOO_LARGE, "");
         return;
@@ -131,6 +133,8 @@ void exchange_reply(struct exchange *exchange)
     struct reply reply = {
         .status = exchange->forward.response.status,
         .fields = &exchange->proxy->reply_fields,
+        // Upgrades are not passed on; what the client sent behind one may be of the other protocol.
+        .close = fields_find(&exchange->request->fields, STR("Upgrade")) != NULL,
     };
     exchange->has_replied = true;
     exchange->status = reply.status;

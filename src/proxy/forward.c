@@ -63,6 +63,29 @@ static void forward_drop_sent(struct forward *forward)
     forward->out_is_held = false;
 }
 
+// Is the end of the request still to be sent, so that the upstream owes us taking it?
+static bool forward_is_sending(const struct forward *forward)
+{
+    return forward->phase == FORWARD_HEAD ||
+           (forward->phase == FORWARD_BODY && !forward->out_is_over && !forward->out_is_dropped);
+}
+
+void forward_drop_request(struct forward *forward)
+{
+    forward->out_is_dropped = true;
+    forward->out_is_held = false;
+    forward->out_sent = 0;
+    buf_clear(&forward->out);
+    timer_disarm(&forward->timer);
+}
+
+// The response has begun, but the rest of the request goes nowhere.
+static void forward_be_refused(struct forward *forward)
+{
+    forward_drop_request(forward);
+    forward->ops->on_refusal(forward);
+}
+
 // False when the connection broke; the object may be in any phase then.
 static bool forward_flush(struct forward *forward)
 {
@@ -70,7 +93,7 @@ static bool forward_flush(struct forward *forward)
         struct str rest = str_from(buf_str(&forward->out), forward->out_sent);
         ssize_t sent = link_send(forward->lease.link, &rest, 1);
         if (sent == LINK_AGAIN) {
-            if (forward->phase == FORWARD_HEAD)
+            if (forward_is_sending(forward))
                 timer_start(forward->loop, &forward->timer, forward->limits.idle_timeout_ms);
             return true;
         }
@@ -82,7 +105,7 @@ static bool forward_flush(struct forward *forward)
         forward_drop_sent(forward);
     if (forward->phase == FORWARD_HEAD && forward->out_is_over)
         timer_start(forward->loop, &forward->timer, forward->limits.first_byte_timeout_ms);
-    else if (forward->phase == FORWARD_HEAD)
+    else if (forward_is_sending(forward))
         timer_disarm(&forward->timer); // it is the client's turn
     return true;
 }
@@ -98,7 +121,9 @@ static void forward_go_on(struct forward *forward)
         if (!is_fine && forward->phase == FORWARD_HEAD)
             forward_broke(forward, "the connection broke while the request was sent");
     }
-    if (forward->phase != FORWARD_HEAD && forward->phase != FORWARD_BODY)
+    if (!is_fine && forward->phase == FORWARD_BODY && forward_is_sending(forward))
+        forward_be_refused(forward);
+    if (!forward_is_sending(forward))
         return;
     if (forward->wants_room && forward->out.len - forward->out_sent < forward->limits.buffer_max) {
         forward->wants_room = false;
@@ -127,7 +152,7 @@ static void on_lease_failed(struct lease *lease, enum link_error error, const ch
 // For callers that must not be called back from inside: a break is told from the loop.
 static void forward_flush_soon(struct forward *forward)
 {
-    if (forward->lease.link && !forward_flush(forward) && forward->phase == FORWARD_HEAD) {
+    if (forward->lease.link && !forward_flush(forward) && forward_is_sending(forward)) {
         forward->is_broken = true;
         timer_start(forward->loop, &forward->timer, 0);
     }
@@ -145,9 +170,15 @@ static bool forward_append(struct forward *forward, struct str bytes)
     return ok && (!forward->is_chunked || buf_append(out, STR("\r\n")));
 }
 
+static bool forward_takes_request(const struct forward *forward)
+{
+    return forward->phase != FORWARD_OVER && forward->phase != FORWARD_OFF &&
+           !forward->out_is_dropped;
+}
+
 size_t forward_write(struct forward *forward, struct str bytes)
 {
-    if (forward->phase == FORWARD_OVER || forward->phase == FORWARD_OFF)
+    if (!forward_takes_request(forward))
         return bytes
             .len; // failed meanwhile: the answer is on its way, the rest of the body is of no use
     // What was sent goes only when its room is needed: until then it could be sent again.
@@ -172,7 +203,7 @@ size_t forward_write(struct forward *forward, struct str bytes)
 
 void forward_finish(struct forward *forward)
 {
-    if (forward->phase == FORWARD_OVER || forward->phase == FORWARD_OFF)
+    if (!forward_takes_request(forward))
         return;
     if (forward->is_chunked && !buf_append(&forward->out, STR("0\r\n\r\n")))
         log_error("upstream.buffer_full");
@@ -283,14 +314,19 @@ static void on_timer(struct timer *timer)
         forward_fail(forward, FORWARD_CONNECT_TIMEOUT, "no connection came free in time");
         break;
     case FORWARD_HEAD:
-        if (forward->is_broken)
+        if (forward->is_broken) {
+            forward->is_broken = false;
             forward_go_on(forward);
-        else if (forward->out_sent < forward->out.len)
+        } else if (forward->out_sent < forward->out.len)
             forward_fail(forward, FORWARD_IDLE_TIMEOUT, "the upstream does not take the request");
         else
             forward_fail(forward, FORWARD_FIRST_BYTE_TIMEOUT, "no response in time");
         break;
     case FORWARD_BODY:
+        if (forward_is_sending(forward)) {
+            forward_be_refused(forward);
+            break;
+        }
         forward_cut(forward, "nothing came for idle_timeout");
         forward->ops->on_data(forward);
         break;
@@ -413,7 +449,7 @@ void forward_end(struct forward *forward)
     forward->phase = FORWARD_OFF;
     forward->out_sent = forward->in_at = forward->head_len = 0;
     forward->wants_room = forward->wants_data = forward->was_cut = forward->was_retried = false;
-    forward->is_broken = false;
+    forward->is_broken = forward->out_is_dropped = false;
     forward->interim_count = 0;
     forward->response.keep_alive = false;
 }

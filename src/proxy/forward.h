@@ -34,6 +34,8 @@ struct forward_ops { // all called from the loop, never from inside a forward_�
     void (*on_failed)(struct forward *forward, enum forward_error error, const char *why);
     void (*on_room)(struct forward *forward); // forward_write() takes bytes again
     void (*on_data)(struct forward *forward); // forward_pull() has something to say
+    // After on_head, while the request still goes on: the upstream takes no more of it.
+    void (*on_refusal)(struct forward *forward);
 };
 
 struct forward_limits {
@@ -71,6 +73,7 @@ struct forward {
     unsigned interim_count;
     bool wants_data;
     bool is_broken;      // a write failed inside a call: the loop finds out
+    bool out_is_dropped; // the rest of the request will not be sent
     bool was_cut;        // the response broke off …
     const char *cut_why; // … because of this, for logs
 };
@@ -90,6 +93,8 @@ void forward_start(struct forward *forward, struct pool *pool,
 // Takes body bytes; fewer than given: on_room follows.
 size_t forward_write(struct forward *forward, struct str bytes);
 void forward_finish(struct forward *forward); // the body is over
+void forward_drop_request(
+    struct forward *forward); // no more of it is sent; what is written is swallowed
 
 // The response's body, once on_head was called: fills out; or one of these, as a server's on_pull.
 enum { FORWARD_WAIT = 0, FORWARD_END = -1, FORWARD_CUT = -2 };

@@ -119,6 +119,8 @@ void problem_reply(struct request *request, const struct problem *problem, struc
         .fields = fields,
         .is_whole = true,
         .body = {storage->ptr, ok ? body_len : 0},
+        // What follows a refused CONNECT may be meant for the tunnel: never a request (RFC 9931).
+        .close = str_eq(request->method, STR("CONNECT")),
     };
     request_reply(request, &reply);
     mem_free(fields);

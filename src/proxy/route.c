@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "proxy/pattern.h"
+#include "config/pattern.h"
 #include "proxy/trie.h"
 
 struct route_table {
@@ -209,9 +209,10 @@ struct consensus {
     const struct route_choice *choice; // that of the raw path
 };
 
+// The verdict follows from these two.
 static bool is_same(const struct route_choice *a, const struct route_choice *b)
 {
-    return a->verdict == b->verdict && a->upstream == b->upstream && a->route == b->route;
+    return a->upstream == b->upstream && a->route == b->route;
 }
 
 static bool reading_agrees(void *arg, struct str reading)

@@ -246,7 +246,7 @@ static bool name_is_valid(struct str name)
             return false;
         before = c;
     }
-    return name.len > 0 && name.len <= 254 && name.ptr[0] != '.';
+    return name.len > 0 && name.len <= 254;
 }
 
 struct authority {

@@ -95,9 +95,9 @@ static struct str segment_at(struct str path, size_t slash)
     return (struct str){rest.ptr, end ? (size_t)(end - rest.ptr) : rest.len};
 }
 
-// Each segment without the dots and spaces (or spaces only) at its end, as Windows has it. "." and
-// ".." stay what they are.
-static size_t cut_tails(struct str path, char *out, bool dots_too)
+// Each segment without the dots and spaces at its end, as Windows has it. "." and ".." stay what
+// they are, ".. " becomes one.
+static size_t cut_tails(struct str path, char *out)
 {
     size_t len = 0;
     for (size_t slash = 0; slash < path.len;) {
@@ -106,7 +106,7 @@ static size_t cut_tails(struct str path, char *out, bool dots_too)
         while (segment.len) {
             char last = segment.ptr[segment.len - 1];
             bool is_dots = str_eq(segment, STR(".")) || str_eq(segment, STR(".."));
-            if (last != ' ' && (!dots_too || last != '.' || is_dots))
+            if (is_dots || (last != ' ' && last != '.'))
                 break;
             segment.len--;
         }
@@ -115,16 +115,6 @@ static size_t cut_tails(struct str path, char *out, bool dots_too)
         len += segment.len;
     }
     return len;
-}
-
-static size_t cut_spaces(struct str path, char *out)
-{
-    return cut_tails(path, out, false);
-}
-
-static size_t cut_dots_and_spaces(struct str path, char *out)
-{
-    return cut_tails(path, out, true);
 }
 
 // RFC 3986 5.2.4. What would climb above the root stays there: those servers that do not refuse it
@@ -179,10 +169,10 @@ static const struct transform decoders[] = {
 };
 
 static const struct transform transforms[] = {
-    {remove_dots_rfc, HAS_DOT_END},      {remove_dots_bare, HAS_DOT_END},
-    {merge_slashes, HAS_DOUBLE_SLASH},   {cut_parameters, HAS_SEMICOLON},
-    {backslash_to_slash, HAS_BACKSLASH}, {cut_at_query, HAS_QUERY},
-    {cut_spaces, HAS_SPACE_END},         {cut_dots_and_spaces, HAS_DOT_END | HAS_SPACE_END},
+    {remove_dots_rfc, HAS_DOT_END},           {remove_dots_bare, HAS_DOT_END},
+    {merge_slashes, HAS_DOUBLE_SLASH},        {cut_parameters, HAS_SEMICOLON},
+    {backslash_to_slash, HAS_BACKSLASH},      {cut_at_query, HAS_QUERY},
+    {cut_tails, HAS_DOT_END | HAS_SPACE_END},
 };
 
 #define DECODE_DEPTH 2

@@ -31,11 +31,8 @@ def auth_session(certs):
 @pytest.fixture
 def auth(auth_session):
     """The real authorization server; auth.requests() are those of this test."""
-    start = auth_session.mark()
-    all_requests = type(auth_session).requests
-    auth_session.requests = lambda since=0: all_requests(auth_session, max(since, start))
-    yield auth_session
-    del auth_session.requests
+    auth_session.start = auth_session.mark()
+    return auth_session
 
 
 @pytest.fixture(scope="session")
@@ -81,14 +78,14 @@ def start(tmp_path):
     """start(ini, proxy=…): a running bearerd."""
     running = []
 
-    def make(ini, proxy="", env=None, binary=None, listeners=1, name="bearerd.ini"):
+    def make(ini, proxy="", env=None, binary=None, name="bearerd.ini"):
         binary = binary or BINARY
         if not binary.exists():
             pytest.fail(f"no binary at {binary}; scripts/test builds it")
         daemon = Bearerd(write_config(tmp_path, ini, proxy, name), env=env, binary=binary)
         running.append(daemon)
         daemon.secrets += [client["client_secret"] for client in (BASIC, POST, OTHER)]
-        return daemon.wait_ready(listeners)
+        return daemon.wait_ready()
 
     yield make
     for daemon in running:

@@ -26,11 +26,10 @@ BELOW = {
 # library header: the files that are its door
 DOORS = {
     r"microhttpd\.h": r"http/server(_\w+)?\.c",
-    r"curl/.*": r"http/(multi|fetch|transport(_\w+)?)\.c",
+    r"curl/.*": r"http/(multi|fetch|link)\.c",
     r"ini\.h": r"config/reader\.c",
     r"jansson\.h": r"token/\w+\.c",
-    r"openssl/ssl\.h": r"token/store_link\.c",
-    r"openssl/.*": r"token/\w+\.c",
+    r"openssl/.*": r"(token/\w+|http/link)\.c",
     r"sqlite3\.h": r"token/store_sqlite\.c",
     r"sys/epoll\.h": r"base/loop\.c",
 }

@@ -36,7 +36,7 @@ def test_layers_finds(name, text, why):
     "name, text",
     [
         ("token/grant.c", '#include <jansson.h>\n#include "base/buf.h"\n#include "http/fetch.h"'),
-        ("http/transport_tls.c", "#include <curl/curl.h>"),
+        ("http/link.c", "#include <curl/curl.h>"),
         ("main.c", '#include "cli/command.h"\n#include <stdio.h>'),
     ],
 )

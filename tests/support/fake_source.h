@@ -108,14 +108,14 @@ static struct config fake_config = {.refs = 1,
                                     .slot_count = FAKE_SLOTS}; // this reference is never given back
 
 // Numbers small enough to wait for.
-static const struct pace fake_pace = {.floor_min_ms = 1,
-                                      .floor_max_ms = 1000,
-                                      .backoff_min_ms = 40,
-                                      .backoff_max_ms = 160,
-                                      .refused_min_ms = 1000,
-                                      .refused_max_ms = 1000,
-                                      .local_max_ms = 40,
-                                      .recheck_ms = 20};
+static struct pace fake_pace = {.floor_min_ms = 1,
+                                .floor_max_ms = 1000,
+                                .backoff_min_ms = 40,
+                                .backoff_max_ms = 160,
+                                .refused_min_ms = 1000,
+                                .refused_max_ms = 1000,
+                                .local_max_ms = 40,
+                                .recheck_ms = 20};
 static const struct keeper_parts fake_parts = {.source_new = fake_new, .pace = &fake_pace};
 
 // -- waiting -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #ifndef TESTS_FIXTURE_H
 #define TESTS_FIXTURE_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +62,8 @@ static inline struct config_upstream *fixture_upstream(struct fixture *fixture, 
         .mount = fixture_text(mount),
         .hosts = {fixture->hosts[at], 0},
     };
-    strcpy(fixture->texts[at][1], hosts ? hosts : fixture->texts[at][0]);
+    snprintf(fixture->texts[at][1], sizeof fixture->texts[at][1], "%s",
+             hosts ? hosts : fixture->texts[at][0]);
     char *save, *word = strtok_r(fixture->texts[at][1], " ", &save);
     for (; word; word = strtok_r(NULL, " ", &save))
         fixture->hosts[at][upstream->hosts.count++] = word;

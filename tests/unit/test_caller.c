@@ -346,6 +346,7 @@ static void test_key(void **state)
         {{{"Proxy-Authorization", "Basic dTpvcGVuIHNlc2FtZTox!"}}, false},
         {{{"Proxy-Authorization", "Basic dTpvcGVu IHNlc2FtZTox"}}, false},
         {{{"Proxy-Authorization", "Basic dTpvcGVuIHNlc2FtZTox==="}}, false},
+        {{{"Proxy-Authorization", "Basic dTpvcGVuIHNlc2FtZToxA"}}, false},
         {{{"Proxy-Authorization", "Basic ="}}, false},
         {{{"Proxy-Authorization", "Basic d"}}, false},
         {{{"Proxy-Authorization", "Basic"}}, false},

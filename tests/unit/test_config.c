@@ -71,6 +71,9 @@ static void test_proxy_faults(void **state)
         {{.proxy = "listen = 127.0.0.1:80\nlisten = 10.0.0.1:80\n"},
          "3: [proxy] listen: 10.0.0.1:80 can be reached from other machines, and whoever reaches "
          "bearerd acts with its tokens; if that is meant, add expose = yes"},
+        {{.proxy = "listen = 0.0.0.0:0\n"},
+         "2: [proxy] listen: 0.0.0.0:0 can be reached from other machines, and whoever reaches "
+         "bearerd acts with its tokens; if that is meant, add expose = yes"},
         {{.proxy = "listen = [::ffff:10.0.0.1]:80\n"},
          "2: [proxy] listen: [::ffff:10.0.0.1]:80 can be reached from other machines, and whoever "
          "reaches bearerd acts with its tokens; if that is meant, add expose = yes"},
@@ -235,7 +238,8 @@ static void test_upstream_faults(void **state)
         {{.upstream = "url = https://a/?b\n"},
          "7: [upstream api] url: the query (?…) has no meaning here: a request brings its own"},
         {{.upstream = "url = https://a//b\n"},
-         "7: [upstream api] url: base path \"//b\" has an empty, \".\" or \"..\" segment"},
+         "7: [upstream api] url: base path \"//b\" is no plain path: its segments must be literal, "
+         "and readable in one way"},
         {{.upstream = "url = http://a\n"},
          "7: [upstream api] url: http://a is not encrypted: what is sent can be read on the way; "
          "use "
@@ -256,7 +260,8 @@ static void test_upstream_faults(void **state)
         {{.upstream = UPSTREAM "mount = a\n"},
          "8: [upstream api] mount: \"a\" does not start with \"/\""},
         {{.upstream = UPSTREAM "mount = /a%20\n"},
-         "8: [upstream api] mount: \"/a%20\" holds a character that a prefix cannot have"},
+         "8: [upstream api] mount: \"/a%20\" is no plain path: its segments must be literal, and "
+         "readable in one way"},
         {{.upstream = UPSTREAM "unmatched = drop\n"},
          "8: [upstream api] unmatched: unknown value \"drop\"; it must be reject or pass"},
         {{.upstream = UPSTREAM "set_header = X-A: 1\nset_header = x-a: 2\n"},
@@ -297,17 +302,21 @@ static void test_route_faults(void **state)
         {{.route = "scopes = x\n"},
          "8: [route read]: match is missing, as in \"match = GET HEAD /items/**\""},
         {{.route = "match = get /a\n"},
-         "9: [route read] match: methods are case-sensitive: write GET, not get"},
+         "9: [route read] match: methods are case-sensitive and in upper case, unlike \"get\""},
         {{.route = "match = GET, /a\n"},
-         "9: [route read] match: \"GET,\" is neither a method nor a path that starts with \"/\""},
+         "9: [route read] match: \"GET,\" is no method; methods are separated by spaces, and left "
+         "out to match any"},
         {{.route = "match = GET items\n"},
-         "9: [route read] match: the path pattern is missing, as in \"GET HEAD /items/**\""},
+         "9: [route read] match: the path pattern is missing behind the methods, as in \"GET HEAD "
+         "/items/**\": it starts with \"/\""},
         {{.route = "match = /a /b\n"},
-         "9: [route read] match: one pattern a line: \"/b\" stands behind the pattern; methods "
-         "come "
-         "first"},
-        {{.route = "match = /a\nmatch = x y\n"},
-         "10: [route read] match: the path pattern is missing, as in \"GET HEAD /items/**\""},
+         "9: [route read] match: one pattern a line, and methods before it: \"/a\" is not the last "
+         "word"},
+        {{.route = "match = /a\nmatch = /**/x\n"},
+         "10: [route read] match: ** must be the last segment of the pattern"},
+        {{.route = "match = /a.\n"},
+         "9: [route read] match: the segment \"a.\" can be read in more than one way; put * in its "
+         "place"},
         {{.route = ROUTE "upstream = apo\n"},
          "11: [route read] upstream: there is no [upstream apo]; did you mean \"api\"?"},
         {{.route = ROUTE "upstream = billing\n"},
@@ -456,6 +465,44 @@ static void test_warnings(void **state)
     }
 }
 
+// T29: never silently without the certificate that was asked for.
+static void test_t29_tls_files(void **state)
+{
+    (void)state;
+    static const struct fault_row rows[] = {
+        {{.upstream = UPSTREAM "cert_file = c.pem\nkey_file = k.pem\n"}, ""},
+        {{.upstream = UPSTREAM "cert_file = c.pem\n"},
+         "8: [upstream api] cert_file: key_file is missing: a certificate is of no use without its "
+         "key"},
+        {{.upstream = UPSTREAM "key_file = k.pem\n"},
+         "8: [upstream api] key_file: cert_file is missing: a key is of no use without its "
+         "certificate"},
+        {{.credential = CREDENTIAL "cert_file = c.pem\n"},
+         "6: [credential main] cert_file: key_file is missing: a certificate is of no use without "
+         "its key"},
+    };
+    text_write("c.pem", "-----BEGIN CERTIFICATE-----\n");
+    text_write("k.pem", "-----BEGIN PRIVATE KEY-----\n");
+    check_rows(rows, ARRAY_LEN(rows));
+    // Two warnings: a key that all can read, and TLS files where there is no TLS.
+    text_write_bytes("k.pem", "-----BEGIN PRIVATE KEY-----\n", 28, 0644);
+    char *said;
+    struct config *config =
+        load(&(struct parts){.upstream = "url = http://[::1]:1\ncert_file = c.pem\n"
+                                         "key_file = k.pem\n"},
+             &said);
+    assert_non_null(config);
+    assert_non_null(strstr(said,
+                           "8: [upstream api] cert_file: has no effect: http://[::1]:1 is not "
+                           "https\n"));
+    assert_non_null(strstr(said, "9: [upstream api] key_file: every user of this machine can read "
+                                 "the private key; chmod o= "));
+    mem_free(said);
+    config_unref(config);
+    text_remove("c.pem");
+    text_remove("k.pem");
+}
+
 static void test_literal_in_open_file(void **state)
 {
     (void)state;
@@ -505,11 +552,17 @@ static void test_faults_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_proxy_faults),       cmocka_unit_test(test_credential_faults),
-        cmocka_unit_test(test_upstream_faults),    cmocka_unit_test(test_route_faults),
-        cmocka_unit_test(test_section_faults),     cmocka_unit_test(test_repeated_section),
-        cmocka_unit_test(test_whole_file_faults),  cmocka_unit_test(test_twelve_faults),
-        cmocka_unit_test(test_warnings),           cmocka_unit_test(test_literal_in_open_file),
+        cmocka_unit_test(test_proxy_faults),
+        cmocka_unit_test(test_credential_faults),
+        cmocka_unit_test(test_upstream_faults),
+        cmocka_unit_test(test_route_faults),
+        cmocka_unit_test(test_section_faults),
+        cmocka_unit_test(test_repeated_section),
+        cmocka_unit_test(test_whole_file_faults),
+        cmocka_unit_test(test_twelve_faults),
+        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_t29_tls_files),
+        cmocka_unit_test(test_literal_in_open_file),
         cmocka_unit_test(test_faults_are_bounded),
     };
     return cmocka_run_group_tests(tests, text_setup, text_teardown);

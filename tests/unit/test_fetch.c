@@ -401,8 +401,9 @@ static bool is_listening(unsigned port)
     return ok;
 }
 
-// A certificate for 127.0.0.1 in dir, signed by itself, and a server that shows it.
-static pid_t start_tls_server(const char *dir, unsigned port)
+// A certificate for 127.0.0.1 in dir, signed by itself, and a server that shows it. extra:
+// "-verify" asks for a client certificate, "-Verify" insists on one.
+static pid_t start_tls_server(const char *dir, unsigned port, const char *extra)
 {
     char key[64], cert[64], address[32];
     int status = -1;
@@ -414,8 +415,8 @@ static pid_t start_tls_server(const char *dir, unsigned port)
                           "-out",     cert,      "-days",   "2",
                           "-subj",    "/CN=tls", "-addext", "subjectAltName=IP:127.0.0.1",
                           NULL};
-    const char *serve[] = {"openssl", "s_server", "-accept", address, "-cert",
-                           cert,      "-key",     key,       "-www",  NULL};
+    const char *serve[] = {"openssl", "s_server", "-accept", address, "-cert", cert,
+                           "-key",    key,        "-www",    extra,   "1",     NULL};
     pid_t pid = spawn(make);
     if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
         return -1;
@@ -446,7 +447,7 @@ static void test_tls_is_verified(void **state) // BT-3
     int fd = raw_bind();
     unsigned port = raw_port_of(fd);
     close(fd);
-    pid_t pid = start_tls_server(dir, port);
+    pid_t pid = start_tls_server(dir, port, "-verify");
     if (pid < 0) {
         remove_dir(dir);
         print_message("no openssl command here\n");
@@ -471,6 +472,40 @@ static void test_tls_is_verified(void **state) // BT-3
         fail_msg("with its CA: %s", with.text);
     assert_int_equal(outcome.error, FETCH_TLS);
     assert_non_null(strstr(outcome.text, "localhost"));
+}
+
+static void test_tls_client_certificate_required(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    char dir[] = "/tmp/test_fetch.XXXXXX", cert[64], key[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(cert, sizeof cert, "%s/cert", dir);
+    snprintf(key, sizeof key, "%s/key", dir);
+    int fd = raw_bind();
+    unsigned port = raw_port_of(fd);
+    close(fd);
+    pid_t pid = start_tls_server(dir, port, "-Verify");
+    if (pid < 0) {
+        remove_dir(dir);
+        skip();
+    }
+    struct fetch_request request = request_to(port);
+    request.url = url_of(port, "https");
+    request.body_max = 100000;
+    request.ca_file = cert;
+    run(&request, &outcome);
+    struct outcome without = outcome;
+    request.cert_file = cert; // the server asks for any, and does not look at who signed it
+    request.key_file = key;
+    run(&request, &outcome);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    remove_dir(dir);
+    if (without.error != FETCH_TLS || !strstr(without.text, "certificate required"))
+        fail_msg("without: error %d, %s", (int)without.error, without.text);
+    if (outcome.error != FETCH_OK || outcome.status != 200)
+        fail_msg("with: %s", outcome.text);
 }
 
 // -- unusable requests -------------------------------------------------------------------------
@@ -580,6 +615,7 @@ int main(void)
         WITH_LOOP(test_unknown_host),
         WITH_LOOP(test_tls_with_a_plain_server),
         WITH_LOOP(test_tls_is_verified),
+        WITH_LOOP(test_tls_client_certificate_required),
         WITH_LOOP(test_unusable_requests),
         WITH_LOOP(test_cancel),
         WITH_LOOP(test_many_at_once),

@@ -13,17 +13,10 @@
 #include "config/reader.h"
 #include "config/value.h"
 
-static void record(struct buf *out, const char *fmt, struct str a, struct str b)
-{
-    if (!buf_printf(out, fmt, STR_ARG(a), STR_ARG(b)))
-        abort();
-}
-
 static void on_section(void *arg, struct config_place place, struct str kind, struct str name)
 {
-    if (!buf_printf(arg, "%u", place.line))
+    if (!buf_printf(arg, "%u[%.*s|%.*s] ", place.line, STR_ARG(kind), STR_ARG(name)))
         abort();
-    record(arg, "[%.*s|%.*s] ", kind, name);
 }
 
 static void on_bad_section(void *arg)
@@ -35,9 +28,9 @@ static void on_bad_section(void *arg)
 static void on_setting(void *arg, struct config_place place, struct str key, struct str value,
                        bool is_verbatim)
 {
-    if (!buf_printf(arg, "%u%s", place.line, is_verbatim ? "" : "$"))
+    if (!buf_printf(arg, "%u%s%.*s=<%.*s> ", place.line, is_verbatim ? "" : "$", STR_ARG(key),
+                    STR_ARG(value)))
         abort();
-    record(arg, "%.*s=<%.*s> ", key, value);
 }
 
 // What the reader gives for a.ini; then "!" and its faults.

@@ -13,7 +13,7 @@
 
 #include "../support/fixture.h"
 #include "base/buf.h"
-#include "proxy/pattern.h"
+#include "config/pattern.h"
 #include "proxy/route.h"
 #include "proxy/trie.h"
 
@@ -366,7 +366,7 @@ static void test_upstreams(void **state)
         fixture_upstream(&fixture, "deep", "https://api.example.com/v1/deep", "/one/two", NULL),
         fixture_upstream(&fixture, "other", "http://other.example:8443/base", NULL,
                          "other.example:8443 alias.example [::1]:9000"),
-        fixture_upstream(&fixture, "pass", "https://pass.example", "/pass", NULL),
+        fixture_upstream(&fixture, "pass", "https://pass.example", "/pass", "pass.example:443"),
     };
     for (size_t i = 0; i < 4; i++)
         fixture_route(&fixture, upstreams[i], "all", "/**");
@@ -560,6 +560,8 @@ static void test_consensus_on_upstream(void **state)
         {"GET", "/..;/x", LOCAL, "400"},
         {"GET", "/..%5cx", LOCAL, "400"},
         {"GET", "/..", LOCAL, "400"},
+        {"GET", "/../basement/x", LOCAL, "400"},
+        {"GET", "/../base/x", LOCAL, "c all /../base/x"}, // comes back
         {"GET", "/x%20y", LOCAL, "c all /x%20y"},
         {"GET", "//x", LOCAL, "c all //x"},
         // and the same by host, where base path and path come in one

@@ -714,10 +714,12 @@ static void test_readings_are_bounded(void **state)
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         struct buf path;
         buf_init(&path, 70000);
-        for (size_t len = strlen(units[i]); path.len + len < 40000;) {
+        size_t next = 0;
+        while (path.len < 40000) {
             assert_true(buf_append(&path, str_of(units[i])));
-            if (path.len != len && path.len < 20000)
+            if (path.len < next)
                 continue;
+            next = 2 * path.len;
             size_t count = 0;
             bool is_whole = target_each_reading(buf_str(&path), count_up, &count);
             assert_true(count >= 1 && count <= 256);
@@ -732,10 +734,10 @@ static void test_simple_is_simple(void **state)
 {
     (void)state;
     static const char alphabet[] = "/.;%2a\\5 ";
-    char raw[6] = "/";
-    for (size_t n = 0; n < 9 * 9 * 9 * 9 * 9; n++) {
+    char raw[5] = "/";
+    for (size_t n = 0; n < 9 * 9 * 9 * 9; n++) {
         size_t len = 1;
-        for (size_t left = n; len < 6; left /= 9)
+        for (size_t left = n; len < 5; left /= 9)
             raw[len++] = alphabet[left % 9];
         struct parsed parsed = parse((struct str){raw, len}, "GET");
         size_t count = 0;

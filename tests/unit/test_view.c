@@ -287,6 +287,19 @@ static void test_wait_with_a_token_there(void **state)
     settle(bench->control, bench->worker);
     assert_string_equal(waiter.value, "one");
     assert_int_equal(fakes[0].fetches, 1);
+    assert_int_equal(tell_count[KEEPER_USED], 1); // the same token again is no news
+}
+
+static void test_expired_while_the_keeper_sleeps(void **state) // T04 T37
+{
+    struct bench *bench = *state;
+    start_with(bench, "one", 200);
+    uint64_t hard_ms = view_get(bench->view, 0)->hard_ms;
+    while (loop_now_ms(bench->worker) < hard_ms) {
+        assert_non_null(view_get(bench->view, 0));
+        loop_turn(bench->worker, 1);
+    }
+    assert_null(view_get(bench->view, 0));
 }
 
 // -- with threads ------------------------------------------------------------------------------
@@ -398,6 +411,7 @@ int main(void)
         WITH_BENCH(test_cancel_from_a_callback),
         WITH_BENCH(test_wait_again_from_a_callback),
         WITH_BENCH(test_wait_with_a_token_there),
+        WITH_BENCH(test_expired_while_the_keeper_sleeps),
         WITH_BENCH(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

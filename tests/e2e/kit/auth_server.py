@@ -3,8 +3,10 @@
 import json
 import os
 import pathlib
+import ssl
+import urllib.request
 
-from kit.process import Process, free_port, wait_until
+from kit.process import Process, free_port
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
 
@@ -20,6 +22,9 @@ class AuthServer:
         self.url = f"https://localhost:{self.port}"
         self.token_url = f"{self.url}/token"
         self.ca_file = certs.ca
+        self._trust = ssl.create_default_context(cafile=certs.ca)
+        self._marks = 0
+        self.start = 0  # where the record of the running test begins
         env = dict(
             PATH=os.environ["PATH"],
             PORT=str(self.port),
@@ -31,18 +36,17 @@ class AuthServer:
         self.process.wait_line("^listening$", timeout=30)
 
     def mark(self):
+        """Where its record stands now, everything up to this moment included."""
+        self._marks += 1
+        url = f"{self.url}/mark/{self._marks}"
+        urllib.request.urlopen(url, context=self._trust, timeout=10).close()
+        self.process.wait_line(f"^mark {self._marks}$")
         return self.process.mark()
 
-    def requests(self, since=0):
-        """Token requests since the mark, in order."""
-        return [json.loads(line) for line in self.process.lines_since(since) if line.startswith("{")]
-
-    def wait_requests(self, count, since=0, timeout=10):
-        wait_until(lambda: len(self.requests(since)) >= count, timeout, f"{count} token requests")
-        return self.requests(since)
-
-    def tokens(self):
-        return [request["access_token"] for request in self.requests() if request["access_token"]]
+    def requests(self):
+        """Token requests of the running test, in order."""
+        self.mark()
+        return [json.loads(line) for line in self.process.lines_since(self.start) if line.startswith("{")]
 
     def credential(self, name="main", client=BASIC, **settings):
         """The lines of a [credential] section for this server."""

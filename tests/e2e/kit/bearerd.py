@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = pathlib.Path(os.environ.get("BEARERD") or ROOT / "build/dev/bearerd")
 RELEASE = pathlib.Path(os.environ.get("BEARERD_RELEASE") or ROOT / "build/release/bearerd")
 REPORT = re.compile(r"(Address|Leak|Thread|Memory)Sanitizer|runtime error:")
+TOKEN = re.compile(r"\bey[\w-]{10,}\.ey")  # what the real authorization server issues
 ENV = {
     "PATH": os.environ["PATH"],
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
@@ -38,9 +39,8 @@ class Bearerd:
         self.process = Process([binary, "serve", "-c", config], env={**ENV, **(env or {})}, name="bearerd")
         self.address = None
 
-    def wait_ready(self, listeners=1):
-        for _ in range(listeners):
-            self.process.wait_line(r"event=listening\b.*\baddress=", timeout=20)
+    def wait_ready(self):
+        self.process.wait_line(r"event=ready\b", timeout=20)
         lines = [line for line in self.process.text.splitlines() if "event=listening" in line]
         self.addresses = [re.search(r'\baddress="?([^\s"]+)', line).group(1) for line in lines]
         ports = [address for address in self.addresses if not address.startswith("unix:")]
@@ -51,6 +51,9 @@ class Bearerd:
     @property
     def log(self):
         return self.process.text
+
+    def wait_log(self, pattern, timeout=10):
+        return self.process.wait_line(pattern, timeout)
 
     def client(self, **options):
         return RawClient(self.port, **options)
@@ -72,6 +75,7 @@ class Bearerd:
     def check_end(self, status):
         assert not REPORT.search(self.log), self.log
         assert status == 0, f"exit status {status}:\n{self.process.tail()}"
+        assert not TOKEN.search(self.log), "an access token is in the log"
         for secret in self.secrets:
             assert secret not in self.log, "a secret is in the log"
 
@@ -80,5 +84,6 @@ def write_config(folder, text, proxy="", name="bearerd.ini"):
     """text: the sections but [proxy], which listens on a free port; proxy: more lines for it."""
     path = folder / name
     head = proxy if "listen" in proxy else f"listen = 127.0.0.1:0\n{proxy}"
+    path.touch(0o600)
     path.write_text(f"[proxy]\n{textwrap.dedent(head)}\n{textwrap.dedent(text)}")
     return path

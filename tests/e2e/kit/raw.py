@@ -7,6 +7,9 @@ import socket
 import h11
 
 
+LARGE = 1 << 20  # h11 takes half a minute for 64 MiB: beyond this, lengths are counted here
+
+
 class Broken(AssertionError):
     """The peer's answer is no complete, valid HTTP message."""
 
@@ -40,6 +43,13 @@ class Response:
         assert all(isinstance(document[name], str) and document[name] for name in ("type", "title", "detail"))
         assert self.get("Proxy-Status").startswith("bearerd; error=")
         return document
+
+    @property
+    def kind(self):
+        """The last part of the problem's type: what the tests and docs/problems.md call it."""
+        prefix, _, kind = self.problem["type"].rpartition(":")
+        assert prefix == "urn:bearerd:problem"
+        return kind
 
 
 class RawClient:
@@ -90,6 +100,16 @@ class RawClient:
         self.data += got
         return got
 
+    def _fill_exactly(self, count):
+        body = bytearray(count)
+        view, at = memoryview(body), 0
+        while at < count:
+            got = self.sock.recv_into(view[at:])
+            if not got:
+                raise Broken(f"closed {count - at} bytes before the body's end")
+            at += got
+        return body
+
     def read_until(self, mark):
         """Raw bytes up to and with the mark, for looking at what the parser would hide."""
         while mark not in self.data:
@@ -112,23 +132,29 @@ class RawClient:
         parser.send(h11.EndOfMessage())
         if self.data:
             parser.receive_data(self.data)
-        response = None
+        response, parts = None, []
         try:
             while True:
                 event = parser.next_event()
-                if event is h11.NEED_DATA:
+                if event is h11.NEED_DATA and response and int(response.get("Content-Length") or 0) > LARGE:
+                    parts.append(self._fill_exactly(int(response.get("Content-Length")) - sum(map(len, parts))))
+                    response.body = b"".join(parts)
+                    self.data = b""
+                    return response
+                elif event is h11.NEED_DATA:
                     parser.receive_data(self._fill())
                 elif isinstance(event, h11.Response):
                     response = Response(event)
                 elif isinstance(event, h11.Data):
-                    response.body += bytes(event.data)
+                    parts.append(bytes(event.data))
                 elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
                     if response is None:
                         raise Broken("closed without an answer")
+                    response.body = b"".join(parts)
                     self.data = parser.trailing_data[0]
                     return response
         except (h11.RemoteProtocolError, ConnectionResetError) as fault:
-            broken = Broken(f"{fault}; so far {response and (response.status, response.fields, response.body[:500])}")
+            broken = Broken(f"{fault}; so far {response and (response.status, response.fields, parts[:1])}")
             broken.response = response
             raise broken from None
 

@@ -225,6 +225,12 @@ class ScriptedServer:
             connection.ended.wait(5)
 
 
+def send_json(exchange, answer, fields=()):
+    """answer: (status, JSON text), as token_answer() makes it."""
+    status, text = answer
+    exchange.answer(status, text.encode(), [("Content-Type", "application/json"), *fields])
+
+
 class TokenServer(ScriptedServer):
     """A token endpoint for the faults no real one commits: `answers` holds what to send, one for each request, the last
     one for all that follow. An answer is a function of an Exchange, or (status, JSON text)."""
@@ -239,9 +245,7 @@ class TokenServer(ScriptedServer):
         if callable(answer):
             answer(exchange)
             return
-        status, text = answer
-        body = text if isinstance(text, bytes) else text.encode()
-        exchange.answer(status, body, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+        send_json(exchange, answer)
 
     @property
     def token_url(self):

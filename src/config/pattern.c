@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // See pattern.h.
-#include "proxy/pattern.h"
+#include "config/pattern.h"
 
 #include <string.h>
 
@@ -54,21 +54,39 @@ static bool path_check(struct str path, struct err *err)
     struct str segment, rest = path;
     for (unsigned count = 0; pattern_next(&rest, &part, &segment); count++) {
         if (count == PATTERN_SEGMENTS_MAX)
-            return err_set(err, "pattern has more than %d segments", PATTERN_SEGMENTS_MAX);
+            return err_set(err, "the pattern has more than %d segments", PATTERN_SEGMENTS_MAX);
         if (part == PATTERN_REST && rest.len)
-            return err_set(err, "`**` must be the last segment of a pattern");
+            return err_set(err, "** must be the last segment of the pattern");
         if (part != PATTERN_LITERAL)
             continue;
         if (!segment.len && rest.len)
-            return err_set(err, "pattern has an empty segment (`//`)");
+            return err_set(err, "the pattern has an empty segment (//)");
         if (str_has(segment, '*') || str_has(segment, '{') || str_has(segment, '}'))
-            return err_set(err, "`*`, `**` and `{name}` must stand for a whole segment, not `%.*s`",
+            return err_set(err, "*, ** and {name} stand for a whole segment, unlike in \"%.*s\"",
                            STR_ARG(segment));
         if (!is_literal(segment))
-            return err_set(err,
-                           "segment `%.*s` can be read in more than one way; use `*` in its place",
-                           STR_ARG(segment));
+            return err_set(
+                err, "the segment \"%.*s\" can be read in more than one way; put * in its place",
+                STR_ARG(segment));
     }
+    return true;
+}
+
+static bool method_check(struct str word, struct err *err)
+{
+    if (word.ptr[0] == '/')
+        return err_set(err,
+                       "one pattern a line, and methods before it: \"%.*s\" is not the last word",
+                       STR_ARG(word));
+    if (!str_is_token(word) || str_has(word, '*'))
+        return err_set(err,
+                       "\"%.*s\" is no method; methods are separated by spaces, and left out to "
+                       "match any",
+                       STR_ARG(word));
+    for (size_t i = 0; i < word.len; i++)
+        if (word.ptr[i] >= 'a' && word.ptr[i] <= 'z')
+            return err_set(err, "methods are case-sensitive and in upper case, unlike \"%.*s\"",
+                           STR_ARG(word));
     return true;
 }
 
@@ -80,13 +98,8 @@ static bool methods_check(struct str methods, struct err *err)
         while (str_word(&behind, &other))
             if (str_eq(word, other))
                 return err_set(err, "method %.*s is named twice", STR_ARG(word));
-        if (!str_is_token(word) || str_has(word, '*'))
-            return err_set(err, "`%.*s` is not a method; leave methods out to match any",
-                           STR_ARG(word));
-        for (size_t i = 0; i < word.len; i++)
-            if (word.ptr[i] >= 'a' && word.ptr[i] <= 'z')
-                return err_set(err, "method `%.*s`: methods are upper case and match exactly",
-                               STR_ARG(word));
+        if (!method_check(word, err))
+            return false;
     }
     return true;
 }
@@ -99,9 +112,12 @@ bool pattern_parse(struct str text, struct pattern *out, struct err *err)
         start--;
     out->path = str_from(text, start);
     out->methods = str_trim((struct str){text.ptr, start});
+    if (!methods_check(out->methods, err))
+        return false;
     if (!out->path.len || out->path.ptr[0] != '/')
-        return err_set(err, "pattern must start with `/`: [METHOD …] /path");
-    return methods_check(out->methods, err) && path_check(out->path, err);
+        return err_set(err, "the path pattern is missing behind the methods, as in \"GET HEAD "
+                            "/items/**\": it starts with \"/\"");
+    return path_check(out->path, err);
 }
 
 bool pattern_is_prefix(struct str path)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The text of a `match =` line, `[METHOD …] PATTERN`, taken apart and checked. Pure: views.
-#ifndef PROXY_PATTERN_H
-#define PROXY_PATTERN_H
+#ifndef CONFIG_PATTERN_H
+#define CONFIG_PATTERN_H
 
 #include <stdbool.h>
 

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Who may call: a proxy that adds credentials must not do it for everybody who reaches it."""
+import base64
+import os
+import stat
+
+import pytest
+from conftest import one_route
+from kit.bearerd import run, write_config
+from kit.raw import RawClient
+
+
+@pytest.mark.parametrize("host", ["evil.example.test", "127.0.0.1:1", "localhost.evil.example.test", "localhost:80", "127.0.0.1.nip.io"])
+def test_a_foreign_host_is_refused(simple, upstream, host):
+    refused = simple().ask(host=host)
+    assert (refused.status, refused.kind) == (403, "host-not-allowed")
+    assert upstream.connections == 0
+
+
+@pytest.mark.parametrize("host", ["localhost:{port}", "LOCALHOST:{port}", "127.0.0.1:{port}", "[::1]:{port}"])
+def test_our_own_names_are_accepted(simple, host):
+    daemon = simple()
+    assert daemon.ask(host=host.format(port=daemon.port)).status == 200
+
+
+def test_accept_hosts_adds_names(simple):
+    daemon = simple("accept_hosts = bearerd.example.test sidecar:99")
+    assert daemon.ask(host="bearerd.example.test").status == 200
+    assert daemon.ask(host=f"bearerd.example.test:{daemon.port}").status == 200
+    assert daemon.ask(host="sidecar:99").status == 200
+    assert daemon.ask(host="sidecar").status == 403
+
+
+@pytest.mark.parametrize("head", ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"])
+def test_no_host_or_two_or_a_bad_one(simple, upstream, head):
+    with simple().client() as client:
+        client.send(head)
+        assert client.response().status == 400
+    assert upstream.connections == 0
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["Origin: https://evil.example.test", "Origin: null", "Origin: http://localhost", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"],
+)
+def test_T31_requests_of_web_pages_are_refused(simple, upstream, field):
+    refused = simple().ask(fields=[field])
+    assert (refused.status, refused.kind) == (403, "origin-not-allowed")
+    assert upstream.connections == 0
+
+
+@pytest.mark.parametrize("field", ["Sec-Fetch-Site: none", "Sec-Fetch-Site: same-origin"])
+def test_what_a_person_opens_is_not_refused(simple, field):
+    assert simple().ask(fields=[field]).status == 200
+
+
+def test_T31_allow_origins_opens_exactly_the_named(simple):
+    daemon = simple("allow_origins = https://app.example.test")
+    assert daemon.ask(fields=["Origin: https://app.example.test", "Sec-Fetch-Site: cross-site"]).status == 200
+    for origin in ("https://app.example.test:444", "http://app.example.test", "https://app.example.test.evil.test", "https://APP.example.test/"):
+        assert daemon.ask(fields=[f"Origin: {origin}"]).status == 403
+
+
+def basic(password):
+    return "Basic " + base64.b64encode(f"any:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["X-Bearerd-Key: sesame", f"Proxy-Authorization: {basic('sesame')}", "Proxy-Authorization: Bearer sesame", "proxy-authorization: bearer  sesame"],
+)
+def test_client_key_opens(simple, upstream, field):
+    assert simple("client_key = sesame").ask(fields=[field]).status == 200
+    assert b"sesame" not in upstream.last.head
+    assert base64.b64encode(b"any:sesame") not in upstream.last.head
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [[], ["X-Bearerd-Key: Sesame"], ["X-Bearerd-Key:"], ["X-Bearerd-Key: sesame2"], [f"Proxy-Authorization: {basic('x')}"], ["Authorization: Bearer sesame"]],
+)
+def test_without_the_client_key_nothing_is_forwarded(simple, upstream, fields):
+    daemon = simple("client_key = sesame")
+    daemon.secrets.append("sesame")
+    refused = daemon.ask(fields=fields)
+    assert (refused.status, refused.kind) == (401, "key-required")
+    assert upstream.connections == 0
+
+
+def test_a_proxy_client_without_the_key_is_asked_for_it(simple, upstream):
+    refused = simple("client_key = sesame").ask("GET", f"{upstream.url}/x", host=upstream.authority)
+    assert (refused.status, refused.kind) == (407, "key-required")
+    assert refused.get("Proxy-Authenticate").startswith("Basic ")
+
+
+def test_a_unix_socket(start, auth, upstream, tmp_path):
+    path = tmp_path / "proxy.sock"
+    daemon = start(one_route(auth.credential(), upstream.url), f"listen = unix:{path}\nsocket_mode = 0600")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with RawClient(path) as client:
+        for _ in range(3):
+            assert client.ask().status == 200
+        assert client.ask(host="evil.example.test").status == 403
+    daemon.stop()
+    assert not path.exists()
+
+
+def test_several_listeners(start, auth, upstream, tmp_path):
+    path = tmp_path / "proxy.sock"
+    daemon = start(one_route(auth.credential(), upstream.url), f"listen = 127.0.0.1:0\nlisten = unix:{path}\nlisten = 127.0.0.1:0")
+    assert len(daemon.addresses) == 3
+    with RawClient(path) as client:
+        assert client.ask().status == 200
+    for address in (daemon.addresses[0], daemon.addresses[2]):
+        with RawClient(int(address.rsplit(":", 1)[1])) as client:
+            assert client.ask().status == 200
+
+
+@pytest.mark.parametrize("uid, status", [(os.getuid(), 200), (os.getuid() + 1, 403)])
+def test_allow_uids(start, auth, upstream, tmp_path, uid, status):
+    path = tmp_path / "proxy.sock"
+    start(one_route(auth.credential(), upstream.url), f"listen = unix:{path}\nallow_uids = {uid}")
+    with RawClient(path) as client:
+        answer = client.ask()
+    assert answer.status == status
+    assert status == 200 or answer.kind == "user-not-allowed"
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0"])
+def test_T32_other_machines_only_when_told_so(auth, upstream, tmp_path, start, listen):
+    config = write_config(tmp_path, one_route(auth.credential(), upstream.url), f"listen = {listen}")
+    checked = run("check", "-c", config)
+    assert checked.returncode == 1 and "expose" in checked.stderr
+    assert run("serve", "-c", config).returncode == 1
+
+
+def test_T32_exposed(start, auth, upstream):
+    daemon = start(one_route(auth.credential(), upstream.url), "listen = 0.0.0.0:0\nexpose = yes\nclient_key = sesame")
+    assert daemon.ask().status == 401
+    assert daemon.ask(fields=["X-Bearerd-Key: sesame"]).status == 200
+
+
+@pytest.mark.parametrize("setting", ["[upstream api]\nurl = http://api.example.com\n", "[credential main]\ntoken_url = http://idp.example.com/t\nclient_id = a\nclient_secret = b\n"])
+def test_plain_http_to_other_machines_must_be_allowed(auth, upstream, tmp_path, setting):
+    whole = one_route(auth.credential(), upstream.url)
+    if "upstream" in setting:
+        whole = whole.replace(f"[upstream api]\nurl = {upstream.url}\n", setting)
+    else:
+        whole = whole.replace(auth.credential(), setting)
+    checked = run("check", "-c", write_config(tmp_path, whole))
+    assert checked.returncode == 1 and "allow_plaintext" in checked.stderr
+    allowed = whole.replace(setting, setting + "allow_plaintext = yes\n")
+    assert run("check", "-c", write_config(tmp_path, allowed)).returncode == 0

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""TLS towards the upstream, against a real nginx: trusted as told or not used at all."""
+import ssl
+
+import pytest
+from conftest import one_route
+from kit.bearerd import run, write_config
+
+ROUTE = "[route all]\nmatch = /**\nscopes = api:read\n"
+
+
+@pytest.fixture
+def to_nginx(start, auth, nginx):
+    def make(url=None, proxy="", **settings):
+        return start(f"{auth.credential()}\n{nginx.upstream(url, **settings)}\n{ROUTE}", proxy)
+
+    return make
+
+
+def test_a_real_upstream_over_tls(to_nginx, auth, nginx):
+    daemon = to_nginx()
+    with daemon.client() as client:
+        for i in range(3):
+            answer = client.ask(target=f"/echo?i={i}")
+            line, host, authorization, via = answer.text.splitlines()
+            assert line == f"GET /echo?i={i} HTTP/1.1"
+            assert host == f"host=localhost:{nginx.tls_port}"
+            assert authorization == f"authorization=Bearer {auth.requests()[0]['access_token']}"
+            assert via.startswith("via=1.1 bearerd")
+    assert len(auth.requests()) == 1
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_real_files_and_statuses(to_nginx, nginx, scheme):
+    daemon = to_nginx(nginx.url if scheme == "https" else nginx.plain_url)
+    with daemon.client() as client:
+        assert client.ask(target="/files/small.txt").body == b"small file\n"
+        part = client.ask(target="/files/small.txt", fields=["Range: bytes=1-3"])
+        assert (part.status, part.body) == (206, b"mal")
+        etag = client.ask(target="/files/small.txt").get("ETag")
+        assert client.ask(target="/files/small.txt", fields=[f"If-None-Match: {etag}"]).status == 304
+    for target, status in [("/status/204", 204), ("/status/205", 205), ("/moved", 302), ("/nothing", 404)]:
+        assert daemon.ask(target=target).status == status
+
+
+def test_a_large_file_over_tls(to_nginx):
+    body = to_nginx().ask(target="/files/big.bin").body
+    assert len(body) == 64 << 20 and not body.strip(b"\0")
+
+
+@pytest.mark.parametrize("ca", ["other_ca", None])
+def test_BT3_an_untrusted_certificate_is_502_and_nothing_is_sent(to_nginx, nginx, certs, ca):
+    """None: the system's authorities, which do not know the test's."""
+    settings = {"ca_file": getattr(certs, ca) if ca else ""}
+    daemon = to_nginx(**settings)
+    before = nginx.access_count()
+    refused = daemon.ask(target="/echo")
+    assert (refused.status, refused.kind) == (502, "upstream-tls")
+    assert "certificate" in refused.problem["detail"].lower()
+    assert nginx.access_count() == before
+
+
+def test_BT3_a_certificate_of_another_name_is_502_and_nothing_is_sent(start, auth, certs, scripted):
+    server = scripted(certs=certs, certificate=certs.wrong_name)
+    daemon = start(one_route(auth.credential(), server.url, upstream=f"ca_file = {certs.ca}"))
+    refused = daemon.ask()
+    assert (refused.status, refused.kind) == (502, "upstream-tls")
+    assert server.requests == []
+
+
+def test_a_client_certificate_is_shown(to_nginx, nginx, certs):
+    daemon = to_nginx(nginx.mtls_url, cert_file=certs.client, key_file=certs.key_of(certs.client))
+    assert daemon.ask().text == "subject=CN=bearerd-client\n"
+
+
+def test_MT4_a_client_certificate_is_shown_only_where_configured(start, auth, certs, scripted):
+    """Two upstreams on one host; the one without cert_file must see none, reused sessions or not."""
+    seen = []
+
+    def server():
+        made = scripted(certs=certs)
+        made._tls.verify_mode = ssl.CERT_OPTIONAL
+        made._tls.load_verify_locations(certs.ca)
+        made.on = lambda x: (seen.append((made.port, bool(x.connection.sock.getpeercert()))), x.answer())
+        return made
+
+    first, second = server(), server()
+    part = "[upstream {0}]\nurl = {1}\nca_file = {2}\nmount = /{0}\n{3}\n[route {0}]\nupstream = {0}\nmatch = /**\nscopes = api:read\n"
+    shown = f"cert_file = {certs.client}\nkey_file = {certs.key_of(certs.client)}"
+    daemon = start(auth.credential() + part.format("a", first.url, certs.ca, shown) + part.format("b", second.url, certs.ca, ""))
+    for target in ("/a/x", "/b/x", "/a/x", "/b/x"):
+        assert daemon.ask(target=target).status == 200
+    assert set(seen) == {(first.port, True), (second.port, False)}
+
+
+def test_a_client_certificate_is_shown_to_the_token_endpoint(start, token_server, upstream, certs):
+    server = token_server(certs=certs, client_ca=certs.ca)
+    tls = {"ca_file": certs.ca, "cert_file": certs.client, "key_file": certs.key_of(certs.client)}
+    daemon = start(one_route(server.credential(**tls), upstream.url))
+    assert daemon.ask().status == 200
+    bare = start(one_route(server.credential(ca_file=certs.ca), upstream.url), name="bare.ini")
+    assert bare.ask().status in (502, 503)
+    assert len(server.requests) == 1
+
+
+def test_an_upstream_that_wants_a_certificate_and_gets_none(to_nginx, nginx):
+    assert to_nginx(nginx.mtls_url).ask().status in (400, 502)
+
+
+@pytest.mark.parametrize(
+    "key, make",
+    [
+        ("ca_file", lambda certs, tmp: tmp / "missing.pem"),
+        ("ca_file", lambda certs, tmp: garbage(tmp)),
+        ("ca_file", lambda certs, tmp: tmp),  # a folder
+        ("cert_file", lambda certs, tmp: certs.client),  # without its key
+        ("cert_file", lambda certs, tmp: f"{certs.client}\nkey_file = {certs.key_of(certs.server)}"),
+        ("cert_file", lambda certs, tmp: f"{tmp / 'missing.pem'}\nkey_file = {certs.key_of(certs.client)}"),
+    ],
+    ids=["ca missing", "ca garbage", "ca folder", "no key", "wrong key", "cert missing"],
+)
+@pytest.mark.parametrize("where", ["credential", "upstream"])
+def test_T29_a_wrong_tls_file_is_no_reason_to_go_on_without(auth, nginx, certs, tmp_path, where, key, make):
+    settings = {key: make(certs, tmp_path)}
+    credential = auth.credential(**settings) if where == "credential" else auth.credential()
+    upstream = nginx.upstream(**settings) if where == "upstream" else nginx.upstream()
+    config = write_config(tmp_path, f"{credential}\n{upstream}\n{ROUTE}")
+    checked = run("check", "-c", config)
+    assert checked.returncode == 1 and f"[{where} " in checked.stderr
+    served = run("serve", "-c", config)
+    assert served.returncode == 1
+    assert auth.requests() == []
+
+
+def garbage(folder):
+    path = folder / "garbage.pem"
+    path.write_text("-----BEGIN CERTIFICATE-----\nnot base64 at all\n-----END CERTIFICATE-----\n")
+    return path
+
+
+def test_tls_broken_off_without_close_notify_is_a_broken_answer(start, auth, certs, scripted):
+    """Until-close bodies: over TLS the end must be said, else an attacker could cut."""
+    server = scripted(certs=certs)
+
+    def cut(exchange):
+        exchange.send(b"HTTP/1.1 200 OK\r\n\r\npart of it")
+        exchange.connection.sock.close()  # TCP's FIN without TLS's
+
+    server.on = cut
+    daemon = start(one_route(auth.credential(), server.url, upstream=f"ca_file = {certs.ca}"))
+    with pytest.raises(AssertionError):
+        daemon.ask()
+
+
+def test_tls_connections_are_used_again(start, auth, certs, scripted):
+    server = scripted(certs=certs)
+    daemon = start(one_route(auth.credential(), server.url, upstream=f"ca_file = {certs.ca}"), "workers = 1")
+    for i in range(10):
+        assert daemon.ask("POST", body=b"x" * 20000 * i).status == 200
+    assert server.connections == 1
