@@ -22,7 +22,7 @@
 struct store {
     struct loop *loop; // the keeper's
     struct list acquires;
-    unsigned refs; // keeper's thread: the owner's and one for each acquire
+    unsigned refs;        // keeper's thread: the owner's and one for each acquire
     uint64_t patience_ms; // for the thread's first word
     struct store_counts counts;
     // the thread's

@@ -249,8 +249,8 @@ bool store_link_receive(struct store_link *link, struct buf *out, uint64_t deadl
     for (;;) {
         char *into = out->ptr + out->len;
         size_t room = out->cap - out->len;
-        ssize_t got = link->tls ? SSL_read(link->tls, into, (int)room)
-                                : recv(link->fd, into, room, 0);
+        ssize_t got =
+            link->tls ? SSL_read(link->tls, into, (int)room) : recv(link->fd, into, room, 0);
         if (got > 0) {
             out->len += (size_t)got;
             return true;

@@ -60,7 +60,8 @@ static bool derive(struct str secret, unsigned char out[KEY_LEN], struct err *er
 static bool add_key(struct store_keys *keys, struct str secret, const char *name, struct err *err)
 {
     if (secret.len < STORE_SECRET_MIN)
-        return err_set(err, "[store] %s has %zu bytes, at least %d are needed: openssl rand -hex 32",
+        return err_set(err,
+                       "[store] %s has %zu bytes, at least %d are needed: openssl rand -hex 32",
                        name, secret.len, STORE_SECRET_MIN);
     return derive(secret, keys->keys[keys->count++], err);
 }

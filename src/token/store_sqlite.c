@@ -16,11 +16,11 @@
 #include "token/store_backend.h"
 #include "token/store_seal.h"
 
-#define APPLICATION_ID   "1651667556" // "brrd" in ASCII: what `file` and we know it by
-#define SCHEMA_VERSION   "1"
-#define SCHEMA_TAG       (APPLICATION_ID " " SCHEMA_VERSION)
-#define PURGE_EVERY      256 // writes
-#define LEASE_BEYOND_MS  600000 // a lease that ends later was made before the clock was set back
+#define APPLICATION_ID  "1651667556" // "brrd" in ASCII: what `file` and we know it by
+#define SCHEMA_VERSION  "1"
+#define SCHEMA_TAG      (APPLICATION_ID " " SCHEMA_VERSION)
+#define PURGE_EVERY     256    // writes
+#define LEASE_BEYOND_MS 600000 // a lease that ends later was made before the clock was set back
 
 enum { READ, WRITE, LEASE_HOLDER, LEASE, RELEASE, PURGE_TOKENS, PURGE_LEASES, STATEMENTS };
 
@@ -228,8 +228,8 @@ static bool sqlite_prepare(struct sqlite *sqlite, struct err *err)
     sqlite3_limit(sqlite->db, SQLITE_LIMIT_LENGTH, 4 * (int)STORE_BLOB_MAX);
     if (!sqlite_make_schema(sqlite, err))
         return false;
-    bool ok = sqlite_use_wal(sqlite) &&
-              sqlite3_exec(sqlite->db, pragmas, NULL, NULL, NULL) == SQLITE_OK;
+    bool ok =
+        sqlite_use_wal(sqlite) && sqlite3_exec(sqlite->db, pragmas, NULL, NULL, NULL) == SQLITE_OK;
     for (size_t i = 0; ok && i < STATEMENTS; i++)
         ok = sqlite3_prepare_v3(sqlite->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
                                 &sqlite->statements[i], NULL) == SQLITE_OK;

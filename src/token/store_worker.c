@@ -12,12 +12,12 @@
 
 #include "base/log.h"
 
-#define LOOK_MIN_MS  40
-#define LOOK_MAX_MS  400
-#define PROBE_MIN_MS 500
-#define PROBE_MAX_MS 30000
-#define PUTS_MAX     256 // tokens kept while away; the oldest goes first
-#define OWNER_LEN    56
+#define LOOK_MIN_MS    40
+#define LOOK_MAX_MS    400
+#define PROBE_MIN_MS   500
+#define PROBE_MAX_MS   30000
+#define PUTS_MAX       256 // tokens kept while away; the oldest goes first
+#define OWNER_LEN      56
 #define PROBE_LEASE_MS 1000
 
 struct lease {
