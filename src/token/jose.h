@@ -33,7 +33,8 @@ bool jose_alg_parse(struct str name, enum jose_alg *out);
 const char *jose_alg_name(enum jose_alg alg);
 
 // A private key in PEM (PKCS#8, SEC1, PKCS#1); refused when it does not fit the algorithm (type,
-// curve, RSA below 2048 bits). HMAC: a secret shorter than the hash is refused (RFC 7518 3.2).
+// curve, RSA below 2048 bits). The text may also hold the key's certificate; one of another key is
+// refused. HMAC: a secret shorter than the hash is refused (RFC 7518 3.2).
 struct jose_key *jose_key_from_pem(struct str pem, enum jose_alg alg, struct err *err) WARN_UNUSED;
 struct jose_key *jose_key_from_secret(struct str secret, enum jose_alg alg,
                                       struct err *err) WARN_UNUSED;
@@ -44,6 +45,9 @@ void jose_key_unref(struct jose_key *key); // wipes with the last; NULL is fine
 #define JOSE_THUMBPRINT_LEN 43
 // RFC 7638, SHA-256, base64url: `jkt`, and a `kid` where none is configured. Not for HMAC keys.
 const char *jose_key_thumbprint(const struct jose_key *key);
+// x5t#S256 of the certificate that came with the key; NULL: none did.
+const char *jose_key_x5t_s256(const struct jose_key *key);
+enum jose_alg jose_key_alg(const struct jose_key *key);
 
 struct jose_assertion {
     const char *client_id; // iss and sub
