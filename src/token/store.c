@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -53,7 +54,7 @@ struct news { // from the thread
 
 struct order { // to the thread: put, release
     struct store *store;
-    char key[STORE_KEY_LEN + 1];
+    char place[STORE_KEY_LEN + 1];
     struct store_record record;
 };
 
@@ -172,14 +173,14 @@ static void order_free(struct order *order)
 static void do_put(void *arg)
 {
     struct order *order = arg;
-    store_worker_put(order->store->worker, order->key, &order->record);
+    store_worker_put(order->store->worker, order->place, &order->record);
     order_free(order);
 }
 
 static void do_release(void *arg)
 {
     struct order *order = arg;
-    store_worker_release(order->store->worker, order->key);
+    store_worker_release(order->store->worker, order->place);
     order_free(order);
 }
 
@@ -215,6 +216,13 @@ static void on_patience_over(struct timer *timer)
     acquire_answer(acquire, STORE_FETCH, NULL);
 }
 
+// An HMAC fails for want of memory only. The name is then nobody's, and so is what is kept there.
+static void place_of(const struct store *store, const char *key, char out[STORE_KEY_LEN + 1])
+{
+    if (!store_place(store->keys, false, key, out))
+        snprintf(out, STORE_KEY_LEN + 1, "%s", "none");
+}
+
 void store_acquire(struct store *store, const char *key, int64_t newer_than_s, uint64_t wait_ms,
                    store_done_fn *done, void *arg)
 {
@@ -226,7 +234,9 @@ void store_acquire(struct store *store, const char *key, int64_t newer_than_s, u
     acquire->expected = 1;
     acquire->look.newer_than_s = newer_than_s;
     acquire->look.wait_ms = wait_ms;
-    memcpy(acquire->look.key, key, STORE_KEY_LEN);
+    place_of(store, key, acquire->look.place);
+    if (!store_place(store->keys, true, key, acquire->look.old_place))
+        acquire->look.old_place[0] = '\0';
     timer_init(&acquire->timer, on_patience_over);
     list_append(&store->acquires, &acquire->link);
     store->refs++;
@@ -256,7 +266,7 @@ static struct order *order_new(struct store *store, const char *key)
 {
     struct order *order = mem_alloc(sizeof *order);
     order->store = store;
-    memcpy(order->key, key, STORE_KEY_LEN);
+    place_of(store, key, order->place);
     store_record_init(&order->record);
     return order;
 }

@@ -87,6 +87,7 @@ static void add_client(EVP_MD_CTX *hash, const struct config_credential *credent
     add_headers(hash, &credential->param);
     add_headers(hash, &credential->request_header);
     add_number(hash, credential->dpop);
+    add_number(hash, credential->certificate_bound);
     add_text(hash, credential->tls.cert_file); // what a token may be bound to
     add_text(hash, credential->command);
     add_text(hash, credential->login.url.text);

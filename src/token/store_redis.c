@@ -210,7 +210,7 @@ static bool redis_read(struct store_backend *backend, const char *key, struct bu
 {
     struct redis *redis = redis_of(backend);
     struct text name, end;
-    struct resp reply;
+    struct resp reply = {0};
     // No more than what an entry of ours could have, and one byte to tell, whatever is there.
     const struct str words[] = {STR("GETRANGE"), name_of(redis, "token", key, &name), STR("0"),
                                 number_of(STORE_BLOB_MAX, &end)};
@@ -240,7 +240,7 @@ static bool redis_lease(struct store_backend *backend, const char *key, const ch
 {
     struct redis *redis = redis_of(backend);
     struct text name, span;
-    struct resp reply;
+    struct resp reply = {0};
     const struct str words[] = {STR("EVAL"),   STR(lease_script),
                                 STR("1"),      name_of(redis, "lease", key, &name),
                                 str_of(owner), number_of(lease_ms, &span)};

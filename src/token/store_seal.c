@@ -3,8 +3,8 @@
 // says. Invariants: nothing of the clear text leaves before the tag was found right; every copy of
 // it is wiped.
 //
-//   blob    version (1) | nonce (12) | sealed record | tag (16)     associated data: version | key
-//   record  sent (8) | expires (8) | flags (1) | text value | [text scope] | [text binding]
+//   blob    version (1) | nonce (12) | sealed record | tag (16)     associated data: version |
+//   place record  sent (8) | expires (8) | flags (1) | text value | [text scope] | [text binding]
 //   text    length (4) | bytes                                      numbers: big endian
 #include "token/store_seal.h"
 
@@ -29,24 +29,25 @@
 enum { HAS_SCOPE = 1, HAS_BINDING = 2 };
 
 struct store_keys {
-    unsigned char keys[2][KEY_LEN]; // the current one, the one before
+    unsigned char keys[2][KEY_LEN];   // the current one, the one before
+    unsigned char places[2][KEY_LEN]; // likewise
     size_t count;
 };
 
 // -- keys --------------------------------------------------------------------------------------
 
-// RFC 5869. The info parameter keeps this use of the secret apart from any other.
-static bool derive(struct str secret, unsigned char out[KEY_LEN], struct err *err)
+// RFC 5869. use keeps the keys made of one secret apart.
+static bool derive(struct str secret, struct str use, unsigned char out[KEY_LEN], struct err *err)
 {
-    static char digest[] = "SHA256", info[] = "bearerd store 1";
+    static char digest[] = "SHA256";
     union {
         const char *borrowed;
         void *bytes; // OpenSSL reads it, whatever its prototype says
-    } input = {.borrowed = secret.ptr};
+    } input = {.borrowed = secret.ptr}, info = {.borrowed = use.ptr};
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, input.bytes, secret.len),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, sizeof info - 1),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.bytes, use.len),
         OSSL_PARAM_construct_end(),
     };
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
@@ -63,7 +64,9 @@ static bool add_key(struct store_keys *keys, struct str secret, const char *name
         return err_set(err,
                        "[store] %s has %zu bytes, at least %d are needed: openssl rand -hex 32",
                        name, secret.len, STORE_SECRET_MIN);
-    return derive(secret, keys->keys[keys->count++], err);
+    size_t at = keys->count++;
+    return derive(secret, STR("bearerd store 1 seal"), keys->keys[at], err) &&
+           derive(secret, STR("bearerd store 1 place"), keys->places[at], err);
 }
 
 struct store_keys *store_keys_new(struct str secret, struct str previous, struct err *err)
@@ -83,6 +86,23 @@ void store_keys_free(struct store_keys *keys)
     mem_free(keys);
 }
 
+bool store_place(const struct store_keys *keys, bool is_previous, const char *key,
+                 char out[STORE_KEY_LEN + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char mac[STORE_KEY_LEN / 2];
+    size_t len = 0;
+    if (keys->count <= is_previous ||
+        !EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, keys->places[is_previous], KEY_LEN,
+                   (const unsigned char *)key, strlen(key), mac, sizeof mac, &len) ||
+        len != sizeof mac)
+        return false;
+    for (size_t i = 0; i < STORE_KEY_LEN; i++)
+        out[i] = digits[i % 2 ? mac[i / 2] & 15 : mac[i / 2] >> 4];
+    out[STORE_KEY_LEN] = '\0';
+    return true;
+}
+
 // -- the cipher --------------------------------------------------------------------------------
 
 struct gcm {
@@ -91,25 +111,25 @@ struct gcm {
 };
 
 static bool gcm_start(struct gcm *gcm, const unsigned char *aes_key, const unsigned char *nonce,
-                      const char *key, bool is_sealing)
+                      const char *place, bool is_sealing)
 {
     const unsigned char version = VERSION;
     *gcm = (struct gcm){.ctx = EVP_CIPHER_CTX_new()};
     return gcm->ctx &&
            EVP_CipherInit_ex2(gcm->ctx, EVP_aes_256_gcm(), aes_key, nonce, is_sealing, NULL) == 1 &&
            EVP_CipherUpdate(gcm->ctx, NULL, &gcm->len, &version, 1) == 1 &&
-           EVP_CipherUpdate(gcm->ctx, NULL, &gcm->len, (const unsigned char *)key,
-                            (int)strlen(key)) == 1;
+           EVP_CipherUpdate(gcm->ctx, NULL, &gcm->len, (const unsigned char *)place,
+                            (int)strlen(place)) == 1;
 }
 
-static bool seal_bytes(const unsigned char *aes_key, const char *key, struct str plain,
+static bool seal_bytes(const unsigned char *aes_key, const char *place, struct str plain,
                        unsigned char *blob)
 {
     unsigned char *sealed = blob + HEAD_LEN, *tag = sealed + plain.len;
     struct gcm gcm = {0};
     blob[0] = VERSION;
     bool ok = getrandom(blob + 1, NONCE_LEN, 0) == NONCE_LEN &&
-              gcm_start(&gcm, aes_key, blob + 1, key, true);
+              gcm_start(&gcm, aes_key, blob + 1, place, true);
     if (ok)
         ok = EVP_CipherUpdate(gcm.ctx, sealed, &gcm.len, (const unsigned char *)plain.ptr,
                               (int)plain.len) == 1 &&
@@ -120,7 +140,7 @@ static bool seal_bytes(const unsigned char *aes_key, const char *key, struct str
 }
 
 // plain has room for as many bytes as there are between head and tag.
-static bool unseal_bytes(const unsigned char *aes_key, const char *key, struct str blob,
+static bool unseal_bytes(const unsigned char *aes_key, const char *place, struct str blob,
                          char *plain)
 {
     const unsigned char *bytes = (const unsigned char *)blob.ptr;
@@ -128,7 +148,7 @@ static bool unseal_bytes(const unsigned char *aes_key, const char *key, struct s
     unsigned char tag[TAG_LEN];
     memcpy(tag, bytes + HEAD_LEN + len, TAG_LEN);
     struct gcm gcm = {0};
-    bool ok = gcm_start(&gcm, aes_key, bytes + 1, key, false) &&
+    bool ok = gcm_start(&gcm, aes_key, bytes + 1, place, false) &&
               EVP_CipherUpdate(gcm.ctx, (unsigned char *)plain, &gcm.len, bytes + HEAD_LEN,
                                (int)len) == 1 &&
               EVP_CIPHER_CTX_ctrl(gcm.ctx, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, tag) == 1 &&
@@ -238,7 +258,7 @@ void store_record_fini(struct store_record *record)
 
 // -- both --------------------------------------------------------------------------------------
 
-bool store_seal(const struct store_keys *keys, const char *key, const struct store_record *record,
+bool store_seal(const struct store_keys *keys, const char *place, const struct store_record *record,
                 struct buf *out, struct err *err)
 {
     struct buf plain;
@@ -246,7 +266,7 @@ bool store_seal(const struct store_keys *keys, const char *key, const struct sto
     bool ok = record_write(record, &plain) && buf_reserve(out, HEAD_LEN + plain.len + TAG_LEN);
     if (!ok) {
         err_set(err, "the token cannot be kept: its size, times or bytes are beyond the limits");
-    } else if (seal_bytes(keys->keys[0], key, buf_str(&plain),
+    } else if (seal_bytes(keys->keys[0], place, buf_str(&plain),
                           (unsigned char *)out->ptr + out->len)) {
         out->len += HEAD_LEN + plain.len + TAG_LEN;
     } else {
@@ -256,7 +276,7 @@ bool store_seal(const struct store_keys *keys, const char *key, const struct sto
     return ok;
 }
 
-bool store_unseal(const struct store_keys *keys, const char *key, struct str blob,
+bool store_unseal(const struct store_keys *keys, const char *place, struct str blob,
                   struct store_record *out)
 {
     if (blob.len <= HEAD_LEN + TAG_LEN || blob.len > STORE_BLOB_MAX || blob.ptr[0] != VERSION)
@@ -266,7 +286,7 @@ bool store_unseal(const struct store_keys *keys, const char *key, struct str blo
     plain.ptr = bytes;
     bool ok = false;
     for (size_t i = 0; i < keys->count && !ok; i++)
-        ok = unseal_bytes(keys->keys[i], key, blob, bytes);
+        ok = unseal_bytes(keys->keys[i], place, blob, bytes);
     ok = ok && record_parse(plain, out);
     mem_wipe(bytes, plain.len);
     mem_free(bytes);

@@ -20,13 +20,19 @@ struct store_keys *store_keys_new(struct str secret, struct str previous,
                                   struct err *err) WARN_UNUSED;
 void store_keys_free(struct store_keys *keys); // wipes; NULL is fine
 
-// key: the record's place in the store, which the seal is bound to. Appends to out. False when the
-// record is beyond the limits or the nonce cannot be had.
-bool store_seal(const struct store_keys *keys, const char *key, const struct store_record *record,
+// Where an entry stands in the store: HMAC-SHA256 of the slot's key, with a key of its own derived
+// from the secret. So who can read the store cannot try out the secrets of clients on the names of
+// entries. False: no such key; is_previous asks for the place under the previous one.
+bool store_place(const struct store_keys *keys, bool is_previous, const char *key,
+                 char out[STORE_KEY_LEN + 1]) WARN_UNUSED;
+
+// place: the record's place in the store, which the seal is bound to. Appends to out. False when
+// the record is beyond the limits or the nonce cannot be had.
+bool store_seal(const struct store_keys *keys, const char *place, const struct store_record *record,
                 struct buf *out, struct err *err) WARN_UNUSED;
 // Fills the initialised record. False, and the record as it was, when any byte is not as it was
 // sealed or the contents make no sense.
-bool store_unseal(const struct store_keys *keys, const char *key, struct str blob,
+bool store_unseal(const struct store_keys *keys, const char *place, struct str blob,
                   struct store_record *out) WARN_UNUSED;
 
 #endif

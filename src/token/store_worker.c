@@ -22,7 +22,7 @@
 
 struct lease {
     struct list link;
-    char key[STORE_KEY_LEN + 1];
+    char place[STORE_KEY_LEN + 1];
     char owner[OWNER_LEN];
     const struct store_look *look; // that it was given to; compared only, it may be gone
     uint64_t taken_ms;
@@ -30,7 +30,7 @@ struct lease {
 
 struct late_put {
     struct list link;
-    char key[STORE_KEY_LEN + 1];
+    char place[STORE_KEY_LEN + 1];
     struct buf blob;
     int64_t expires_s;
 };
@@ -95,21 +95,21 @@ static void worker_failed(struct store_worker *worker, const struct err *err)
     probe_later(worker);
 }
 
-static bool worker_read(struct store_worker *worker, const char *key, struct buf *out)
+static bool worker_read(struct store_worker *worker, const char *place, struct buf *out)
 {
     struct err err;
     buf_init(out, STORE_BLOB_MAX);
-    if (worker->parts.backend->ops->read(worker->parts.backend, key, out, &err))
+    if (worker->parts.backend->ops->read(worker->parts.backend, place, out, &err))
         return true;
     worker_failed(worker, &err);
     return false;
 }
 
-static bool worker_write(struct store_worker *worker, const char *key, struct str blob,
+static bool worker_write(struct store_worker *worker, const char *place, struct str blob,
                          int64_t expires_s)
 {
     struct err err;
-    if (!worker->parts.backend->ops->write(worker->parts.backend, key, blob, expires_s, &err)) {
+    if (!worker->parts.backend->ops->write(worker->parts.backend, place, blob, expires_s, &err)) {
         worker_failed(worker, &err);
         return false;
     }
@@ -127,13 +127,13 @@ static void put_drop(struct store_worker *worker, struct late_put *put)
     mem_free(put);
 }
 
-// Takes the blob over. Of each key only the newest is kept.
-static void put_keep(struct store_worker *worker, const char *key, struct buf *blob,
+// Takes the blob over. Of each place only the newest is kept.
+static void put_keep(struct store_worker *worker, const char *place, struct buf *blob,
                      int64_t expires_s)
 {
     for (struct list *link = worker->puts.next; link != &worker->puts; link = link->next) {
         struct late_put *old = CONTAINER_OF(link, struct late_put, link);
-        if (strcmp(old->key, key) != 0)
+        if (strcmp(old->place, place) != 0)
             continue;
         put_drop(worker, old);
         break;
@@ -141,7 +141,7 @@ static void put_keep(struct store_worker *worker, const char *key, struct buf *b
     if (worker->put_count == PUTS_MAX)
         put_drop(worker, CONTAINER_OF(worker->puts.next, struct late_put, link));
     struct late_put *put = mem_alloc(sizeof *put);
-    memcpy(put->key, key, sizeof put->key);
+    memcpy(put->place, place, sizeof put->place);
     put->blob = *blob;
     put->expires_s = expires_s;
     buf_init(blob, blob->max);
@@ -156,11 +156,11 @@ static bool put_write(struct store_worker *worker, const struct late_put *put)
     struct store_record record;
     if (put->expires_s <= clock_realtime_s())
         return true;
-    bool ok = worker_read(worker, put->key, &there);
+    bool ok = worker_read(worker, put->place, &there);
     store_record_init(&record);
-    if (ok && !(store_unseal(worker->parts.keys, put->key, buf_str(&there), &record) &&
+    if (ok && !(store_unseal(worker->parts.keys, put->place, buf_str(&there), &record) &&
                 record.expires_s >= put->expires_s))
-        ok = worker_write(worker, put->key, buf_str(&put->blob), put->expires_s);
+        ok = worker_write(worker, put->place, buf_str(&put->blob), put->expires_s);
     store_record_fini(&record);
     buf_fini(&there);
     return ok;
@@ -217,16 +217,16 @@ static void lease_end(struct store_worker *worker, struct lease *lease)
     struct err err;
     const struct store_backend_ops *ops = worker->parts.backend->ops;
     // While away it ends by itself.
-    if (!is_away(worker) && !ops->release(worker->parts.backend, lease->key, lease->owner, &err))
+    if (!is_away(worker) && !ops->release(worker->parts.backend, lease->place, lease->owner, &err))
         worker_failed(worker, &err);
     lease_forget(lease);
 }
 
-static struct lease *lease_find(struct store_worker *worker, const char *key)
+static struct lease *lease_find(struct store_worker *worker, const char *place)
 {
     for (struct list *link = worker->held.next; link != &worker->held; link = link->next) {
         struct lease *lease = CONTAINER_OF(link, struct lease, link);
-        if (strcmp(lease->key, key) == 0)
+        if (strcmp(lease->place, place) == 0)
             return lease;
     }
     return NULL;
@@ -235,7 +235,7 @@ static struct lease *lease_find(struct store_worker *worker, const char *key)
 static bool lease_ask(struct store_worker *worker, const struct lease *lease, bool *out_taken)
 {
     struct err err;
-    if (worker->parts.backend->ops->lease(worker->parts.backend, lease->key, lease->owner,
+    if (worker->parts.backend->ops->lease(worker->parts.backend, lease->place, lease->owner,
                                           STORE_LEASE_MS, out_taken, &err))
         return true;
     worker_failed(worker, &err);
@@ -248,7 +248,7 @@ static bool lease_take(struct store_worker *worker, const struct store_look *loo
                        struct lease **out)
 {
     struct lease *lease = mem_alloc(sizeof *lease);
-    memcpy(lease->key, look->key, sizeof lease->key);
+    memcpy(lease->place, look->place, sizeof lease->place);
     owner_make(worker, lease->owner);
     lease->look = look;
     lease->taken_ms = now_ms();
@@ -302,21 +302,33 @@ static void look_note_unreadable(struct store_look *look)
         return;
     look->is_unreadable = true;
     atomic_fetch_add(&look->worker->parts.counts->unreadable, 1);
-    log_warn("store.unreadable", F_STR("key", ((struct str){look->key, 8})),
+    log_warn("store.unreadable", F_STR("place", ((struct str){look->place, 8})),
              F_TEXT("text", "the entry is damaged, foreign or sealed with another key"));
 }
 
-// False: away. *out_found: record is what is wanted.
-static bool look_read(struct store_look *look, struct store_record *record, bool *out_found)
+static bool look_read_at(struct store_look *look, const char *place, struct store_record *record,
+                         bool *out_is_there, bool *out_found)
 {
     struct buf blob;
-    bool ok = worker_read(look->worker, look->key, &blob);
+    bool ok = worker_read(look->worker, place, &blob);
+    *out_is_there = ok && blob.len;
     bool is_open =
-        blob.len && store_unseal(look->worker->parts.keys, look->key, buf_str(&blob), record);
-    if (ok && blob.len && !is_open)
+        *out_is_there && store_unseal(look->worker->parts.keys, place, buf_str(&blob), record);
+    if (*out_is_there && !is_open)
         look_note_unreadable(look);
-    *out_found = ok && is_open && is_wanted(look, record);
+    *out_found = is_open && is_wanted(look, record);
     buf_fini(&blob);
+    return ok;
+}
+
+// False: away. *out_found: record is what is wanted. Until everything was put anew after a change
+// of the store's key, what is not in its place may still be in the old one.
+static bool look_read(struct store_look *look, struct store_record *record, bool *out_found)
+{
+    bool is_there;
+    bool ok = look_read_at(look, look->place, record, &is_there, out_found);
+    if (ok && !is_there && look->old_place[0])
+        ok = look_read_at(look, look->old_place, record, &is_there, out_found);
     return ok;
 }
 
@@ -395,31 +407,32 @@ bool store_worker_cancel(struct store_worker *worker, struct store_look *look, b
         list_remove(&look->link);
         return true;
     }
-    struct lease *lease = lease_find(worker, look->key);
+    struct lease *lease = lease_find(worker, look->place);
     if (lease && lease->look == look && !is_kept)
         lease_end(worker, lease);
     return false;
 }
 
-void store_worker_put(struct store_worker *worker, const char *key,
+void store_worker_put(struct store_worker *worker, const char *place,
                       const struct store_record *record)
 {
     struct err err;
     struct buf blob;
     buf_init(&blob, STORE_BLOB_MAX);
-    if (!store_seal(worker->parts.keys, key, record, &blob, &err)) {
+    if (!store_seal(worker->parts.keys, place, record, &blob, &err)) {
         atomic_fetch_add(&worker->parts.counts->errors, 1);
-        log_warn("store.refused", F_STR("key", ((struct str){key, 8})), F_TEXT("text", err.text));
-    } else if (is_away(worker) || !worker_write(worker, key, buf_str(&blob), record->expires_s)) {
-        put_keep(worker, key, &blob, record->expires_s);
+        log_warn("store.refused", F_STR("place", ((struct str){place, 8})),
+                 F_TEXT("text", err.text));
+    } else if (is_away(worker) || !worker_write(worker, place, buf_str(&blob), record->expires_s)) {
+        put_keep(worker, place, &blob, record->expires_s);
     }
     buf_fini(&blob);
-    store_worker_release(worker, key);
+    store_worker_release(worker, place);
 }
 
-void store_worker_release(struct store_worker *worker, const char *key)
+void store_worker_release(struct store_worker *worker, const char *place)
 {
-    struct lease *lease = lease_find(worker, key);
+    struct lease *lease = lease_find(worker, place);
     if (lease)
         lease_end(worker, lease);
 }

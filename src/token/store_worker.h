@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The store's side that may block: looks for tokens, takes and renews leases, notices that the
+// The side of the store that may block: looks for tokens, takes and renews leases, notices that the
 // backend is away and that it is back. It knows no threads: everything here, callbacks too, happens
 // on the one loop it was given (store.c gives it a thread of its own).
 #ifndef TOKEN_STORE_WORKER_H
@@ -23,7 +23,8 @@ struct store_worker;
 // An acquire under way. The memory is the caller's, and the worker's from store_worker_acquire() to
 // its final word.
 struct store_look {
-    char key[STORE_KEY_LEN + 1];
+    char place[STORE_KEY_LEN + 1];
+    char old_place[STORE_KEY_LEN + 1]; // under the previous key; "": there is none
     int64_t newer_than_s;
     uint64_t wait_ms;
     // the worker's
@@ -67,8 +68,8 @@ void store_worker_acquire(struct store_worker *worker, struct store_look *look);
 // No word will follow. True: the final word had not been said yet. If it had, the look's lease, if
 // it got one, ends, unless it is kept for somebody who fetches.
 bool store_worker_cancel(struct store_worker *worker, struct store_look *look, bool is_kept);
-void store_worker_put(struct store_worker *worker, const char *key,
+void store_worker_put(struct store_worker *worker, const char *place,
                       const struct store_record *record);
-void store_worker_release(struct store_worker *worker, const char *key);
+void store_worker_release(struct store_worker *worker, const char *place);
 
 #endif

@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "token/store.h"
+#include "token/store_seal.h"
 
 #define BENCH_KEY_A    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define BENCH_KEY_B    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -54,6 +55,20 @@ static inline int bench_folder_remove(void **state)
     if (dir)
         closedir(dir);
     return rmdir(bench_folder);
+}
+
+// Where a slot's entry stands.
+static inline const char *bench_place(const char *key)
+{
+    static char places[4][STORE_KEY_LEN + 1];
+    static unsigned at;
+    struct err err;
+    char *place = places[at++ % 4];
+    struct store_keys *keys = store_keys_new(STR(BENCH_SECRET), STR_NONE, &err);
+    if (!keys || !store_place(keys, false, key, place))
+        abort();
+    store_keys_free(keys);
+    return place;
 }
 
 static inline void bench_sleep_ms(unsigned ms)
@@ -178,14 +193,22 @@ struct bench_answer {
     int64_t expires_s;
 };
 
-static inline bool bench_open(struct bench *bench, const char *url, const char *secret)
+// previous: the key before; NULL: none.
+static inline bool bench_open_with(struct bench *bench, const char *url, const char *secret,
+                                   const char *previous)
 {
     *bench = (struct bench){.loop = loop_new(&bench->err)};
+    bench->config.store.key_previous = previous ? secret_new(previous, &bench->err) : NULL;
     bench->config.store.url = mem_strdup(url);
     bench->config.store.key = secret ? secret_new(secret, &bench->err) : NULL;
     bench->config.store.timeout_ms = 1000;
     bench->store = store_open(bench->loop, &bench->config, &bench->err);
     return bench->store != NULL;
+}
+
+static inline bool bench_open(struct bench *bench, const char *url, const char *secret)
+{
+    return bench_open_with(bench, url, secret, NULL);
 }
 
 static inline void bench_close(struct bench *bench)
@@ -194,6 +217,7 @@ static inline void bench_close(struct bench *bench)
     loop_turn(bench->loop, 0);
     loop_free(bench->loop);
     secret_free(bench->config.store.key);
+    secret_free(bench->config.store.key_previous);
     mem_free(bench->config.store.url);
 }
 

@@ -242,12 +242,61 @@ static void test_other_key(void **state)
     assert_token(bench_acquire(&one, BENCH_KEY_A, 0, 1000), "token-1");
     assert_true(bench_open(&other, *state, "another secret of the store"));
     assert_fetch(bench_acquire(&other, BENCH_KEY_A, 0, 1000));
-    assert_int_equal(store_stats(other.store).unreadable, 1);
-    assert_int_equal(store_stats(other.store).errors, 0);
     bench_put(&other, BENCH_KEY_A, "token-2", 100);
     assert_token(bench_acquire(&other, BENCH_KEY_A, 0, 1000), "token-2");
+    // They do not take each other's place.
+    assert_token(bench_acquire(&one, BENCH_KEY_A, 0, 1000), "token-1");
+    assert_int_equal(store_stats(other.store).errors + store_stats(other.store).unreadable, 0);
     bench_close(&one);
     bench_close(&other);
+}
+
+static void test_key_rotated(void **state)
+{
+    struct bench bench;
+    open_on(&bench, state);
+    bench_put(&bench, BENCH_KEY_A, "token-1", 100);
+    bench_close(&bench);
+    assert_true(bench_open_with(&bench, *state, "the new secret of the store", BENCH_SECRET));
+    struct bench_answer found = bench_acquire(&bench, BENCH_KEY_A, 0, 1000);
+    assert_token(found, "token-1");
+    assert_fetch(bench_acquire(&bench, BENCH_KEY_A, found.expires_s, 1000));
+    bench_put(&bench, BENCH_KEY_A, "token-2", 50);
+    assert_token(bench_acquire(&bench, BENCH_KEY_A, 0, 1000), "token-2");
+    bench_close(&bench);
+    // Once the previous key is gone from the configuration.
+    assert_true(bench_open(&bench, *state, "the new secret of the store"));
+    assert_token(bench_acquire(&bench, BENCH_KEY_A, 0, 1000), "token-2");
+    bench_close(&bench);
+}
+
+// By somebody who can write to the store and has no key.
+static void tamper(const char *url)
+{
+    char command[1024];
+    if (strncmp(url, "sqlite:", 7) == 0)
+        snprintf(command, sizeof command, "sqlite3 %s \"UPDATE tokens SET blob = 'x'\"", url + 7);
+    else
+        snprintf(command, sizeof command, "redis-cli -s %s SET bearerd:token:%s x", redis.socket,
+                 bench_place(BENCH_KEY_A));
+    char shell[] = "/bin/sh", flag[] = "-c";
+    char *argv[] = {shell, flag, command, NULL};
+    assert_int_equal(bench_wait(bench_spawn(argv)), 0);
+}
+
+static void test_tampered_with(void **state)
+{
+    struct bench bench;
+    open_on(&bench, state);
+    bench_put(&bench, BENCH_KEY_A, "token-1", 100);
+    assert_token(bench_acquire(&bench, BENCH_KEY_A, 0, 1000), "token-1");
+    tamper(*state);
+    assert_fetch(bench_acquire(&bench, BENCH_KEY_A, 0, 1000));
+    assert_int_equal(store_stats(bench.store).unreadable, 1);
+    assert_false(store_stats(bench.store).is_away);
+    bench_put(&bench, BENCH_KEY_A, "token-2", 100);
+    assert_token(bench_acquire(&bench, BENCH_KEY_A, 0, 1000), "token-2");
+    bench_close(&bench);
 }
 
 // -- many processes ----------------------------------------------------------------------------
@@ -352,14 +401,12 @@ static void test_refused_configurations(void **state)
     }
 }
 
-#define ON_BOTH(name, fn)                                                                          \
-    {name " (sqlite)", fn, on_sqlite, off, NULL},                                                  \
+// A row for each of the two.
+#define ON_BOTH(name, fn) ON(name " (sqlite)", fn, on_sqlite), ON(name " (redis)", fn, on_redis)
+#define ON(name, fn, up)                                                                           \
     {                                                                                              \
-        name " (redis)", fn, on_redis, off, NULL                                                   \
+        name, fn, up, off, NULL                                                                    \
     }
-{
-    name, fn, on_redis, off, NULL
-}
 
 int main(void)
 {
@@ -375,6 +422,8 @@ int main(void)
         ON_BOTH("cancelled", test_cancelled),
         ON_BOTH("closed with all under way", test_closed_with_all_under_way),
         ON_BOTH("sealed with another key", test_other_key),
+        ON_BOTH("key rotated", test_key_rotated),
+        ON_BOTH("tampered with", test_tampered_with),
         ON_BOTH("T07 one of eight processes fetches", test_one_of_eight_fetches),
         ON_BOTH("killed holder", test_killed_holder),
         cmocka_unit_test(test_refused_configurations),

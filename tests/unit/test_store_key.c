@@ -76,6 +76,7 @@ CHANGE(one_param, id->credential.param.count = 1)
 CHANGE(request_header, id->credential.request_header = ((struct config_headers){id->header, 1}))
 CHANGE(details, id->slot.authorization_details = text("[{\"type\":\"x\"}]"))
 CHANGE(dpop, id->credential.dpop = true)
+CHANGE(bound, id->credential.certificate_bound = true)
 CHANGE(certificate, id->credential.tls.cert_file = text("client.pem"))
 CHANGE(assertion, id->credential.assertion_file = text("/run/token"))
 CHANGE(assertion_audience, id->credential.assertion_audience = text("aud"))
@@ -126,6 +127,7 @@ static const struct {
     ROW(details),
     ROW(dpop),
     ROW(certificate),
+    ROW(bound),
     ROW(assertion),
     ROW(assertion_audience),
     ROW(login_url),
@@ -184,7 +186,7 @@ static void test_stays_the_same(void **state)
     char key[STORE_KEY_LEN + 1];
     identity_init(&id);
     key_of(&id, key);
-    assert_string_equal(key, "64a60e8406a8fa2b2633ab02d798e85860dcf0fd36bbca5bd7cb7b5f457ed55c");
+    assert_string_equal(key, "ed083689fb4e37e38b364611d92ca75347855785395f10876bd76349a879af02");
 }
 
 int main(void)

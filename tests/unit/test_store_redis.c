@@ -496,7 +496,10 @@ static void test_entry_of_another_key(void **state)
     open_on(&bench, state);
     bench_put(&bench, BENCH_KEY_A, "token-of-a", 100);
     assert_token(bench_acquire(&bench, BENCH_KEY_A, 0, 1000), "token-of-a");
-    ask_redis("RENAME bearerd:token:" BENCH_KEY_A " bearerd:token:" BENCH_KEY_B);
+    char rename_words[256];
+    snprintf(rename_words, sizeof rename_words, "RENAME bearerd:token:%s bearerd:token:%s",
+             bench_place(BENCH_KEY_A), bench_place(BENCH_KEY_B));
+    assert_string_equal(ask_redis(rename_words), "OK");
     assert_fetch(bench_acquire(&bench, BENCH_KEY_B, 0, 1000));
     assert_int_equal(store_stats(bench.store).unreadable, 1);
     assert_false(store_stats(bench.store).is_away);

@@ -181,6 +181,27 @@ static void test_rotation(void **state)
     store_keys_free(new);
 }
 
+static void test_places(void **state)
+{
+    (void)state;
+    struct store_keys *old = keys_of("the secret before that", NULL);
+    struct store_keys *both = keys_of("a secret of the store", "the secret before that");
+    char places[4][STORE_KEY_LEN + 1];
+    assert_true(store_place(both, false, KEY_A, places[0]));
+    assert_false(store_place(old, true, KEY_A, places[1])); // no previous key
+    assert_true(store_place(both, false, KEY_B, places[1]));
+    assert_true(store_place(both, true, KEY_A, places[2]));
+    assert_true(store_place(old, false, KEY_A, places[3]));
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(strlen(places[i]), STORE_KEY_LEN);
+    assert_string_not_equal(places[0], places[1]);
+    assert_string_not_equal(places[0], places[2]);
+    assert_string_not_equal(places[0], KEY_A);
+    assert_string_equal(places[2], places[3]);
+    store_keys_free(old);
+    store_keys_free(both);
+}
+
 static void test_short_keys(void **state)
 {
     (void)state;
@@ -246,6 +267,7 @@ int main(void)
         {"T-19 cut at every byte, and lengthened", test_cut_and_lengthened, NULL, NULL, NULL},
         {"T-19 moved to another key", test_moved_to_another_key, NULL, NULL, NULL},
         cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_places),
         cmocka_unit_test(test_short_keys),
         {"T18 what makes no sense is not kept", test_what_makes_no_sense, NULL, NULL, NULL},
     };
