@@ -16,7 +16,12 @@
 #include "http/multi.h"
 
 #define HEADERS_MAX 65536 // of a response, 1xx blocks and trailers included
-#define FIELD_MAX   256   // of the response fields that are handed out
+#define FIELD_MAX   520   // of the response fields that are handed out; the rest is cut off
+
+enum { CONTENT_TYPE, RETRY_AFTER, CACHE_CONTROL, DATE, DPOP_NONCE, FIELDS };
+static const struct str field_names[FIELDS] = {STR("Content-Type:"), STR("Retry-After:"),
+                                               STR("Cache-Control:"), STR("Date:"),
+                                               STR("DPoP-Nonce:")};
 
 struct fetcher {
     struct multi *multi;
@@ -32,7 +37,8 @@ struct fetch {
     struct buf request_body, body;
     char *host, *query; // of the URL, for texts: query is what must not be in them
     unsigned port;
-    char content_type[FIELD_MAX], retry_after[FIELD_MAX];
+    char fields[FIELDS][FIELD_MAX];
+    unsigned nonce_count;
     size_t header_bytes;
     bool is_too_large;
     char curl_text[CURL_ERROR_SIZE];
@@ -51,16 +57,19 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
     return fetch->is_too_large ? 0 : size * count;
 }
 
-static void keep_field(struct str line, struct str name, char out[FIELD_MAX])
+static void keep_field(struct fetch *fetch, struct str line)
 {
-    struct str value = str_from(line, name.len < line.len ? name.len : line.len);
-    line.len = name.len < line.len ? name.len : line.len;
-    if (!str_eq_nocase(line, name))
-        return;
-    while (value.len && (value.ptr[value.len - 1] == '\r' || value.ptr[value.len - 1] == '\n'))
-        value.len--;
-    value = str_trim(value);
-    snprintf(out, FIELD_MAX, "%.*s", STR_ARG(value));
+    for (size_t i = 0; i < FIELDS; i++) {
+        struct str name = {line.ptr, field_names[i].len};
+        if (line.len < name.len || !str_eq_nocase(name, field_names[i]))
+            continue;
+        struct str value = str_from(line, name.len);
+        while (value.len && (value.ptr[value.len - 1] == '\r' || value.ptr[value.len - 1] == '\n'))
+            value.len--;
+        value = str_trim(value);
+        snprintf(fetch->fields[i], FIELD_MAX, "%.*s", STR_ARG(value));
+        fetch->nonce_count += i == DPOP_NONCE;
+    }
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
@@ -72,10 +81,11 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
         fetch->is_too_large = true;
         return 0;
     }
-    if (str_starts(line, STR("HTTP/"))) // a new block; the one before was a 1xx
-        fetch->content_type[0] = fetch->retry_after[0] = '\0';
-    keep_field(line, STR("Content-Type:"), fetch->content_type);
-    keep_field(line, STR("Retry-After:"), fetch->retry_after);
+    if (str_starts(line, STR("HTTP/"))) { // a new block; the one before was a 1xx
+        mem_wipe(fetch->fields, sizeof fetch->fields);
+        fetch->nonce_count = 0;
+    }
+    keep_field(fetch, line);
     return line.len;
 }
 
@@ -201,10 +211,14 @@ static void on_transfer_done(void *arg, void *easy, int code)
     struct fetch_response response = {.error = fetch_error_of(fetch, code),
                                       .status = (int)status,
                                       .body = buf_str(&fetch->body),
-                                      .content_type = str_of(fetch->content_type),
-                                      .retry_after = str_of(fetch->retry_after),
+                                      .content_type = str_of(fetch->fields[CONTENT_TYPE]),
+                                      .retry_after = str_of(fetch->fields[RETRY_AFTER]),
+                                      .cache_control = str_of(fetch->fields[CACHE_CONTROL]),
+                                      .date = str_of(fetch->fields[DATE]),
                                       .sent_ms = fetch->sent_ms,
                                       .took_us = clock_boottime_us() - fetch->started_us};
+    if (fetch->nonce_count == 1) // two would be a matter of taste (RFC 9449 8.1)
+        response.dpop_nonce = str_of(fetch->fields[DPOP_NONCE]);
     fetch_describe(fetch, code, &response);
     fetch->done(fetch->arg, &response);
     fetch_free(fetch);

@@ -41,10 +41,11 @@ struct fetch_response { // borrowed for the call
     enum fetch_error error;
     char error_text[256]; // printable ASCII, no URL query, no secrets
     int status;
-    struct str body;         // wiped after the call
-    struct str content_type; // as sent; empty if none
-    struct str retry_after;  // likewise
-    uint64_t sent_ms;        // loop clock, when the request was started
+    struct str body;                             // wiped after the call
+    struct str content_type;                     // as sent; empty if none
+    struct str retry_after, cache_control, date; // likewise
+    struct str dpop_nonce; // likewise; empty also when it was sent more than once
+    uint64_t sent_ms;      // loop clock, when the request was started
     uint64_t took_us;
 };
 

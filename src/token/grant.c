@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "token/client_auth.h"
+#include "token/document.h"
 #include "token/grant_error.h"
 
 // -- request -----------------------------------------------------------------------------------
@@ -20,7 +21,7 @@ static bool add_param(struct buf *form, const char *name, const char *value)
     if (!value || !value[0])
         return true; // RFC 6749 3.2: a parameter without a value counts as left out, so leave it
                      // out
-    return buf_append_char(form, '&') && buf_append(form, str_of(name)) &&
+    return buf_append_char(form, '&') && client_auth_form_encode(str_of(name), form) &&
            buf_append_char(form, '=') && client_auth_form_encode(str_of(value), form);
 }
 
@@ -30,6 +31,10 @@ bool grant_build(const struct config_slot *slot, struct buf *form)
               add_param(form, "scope", slot->scope) && add_param(form, "audience", slot->audience);
     for (size_t i = 0; ok && i < slot->resource.count; i++)
         ok = add_param(form, "resource", slot->resource.items[i]);
+    ok = ok && add_param(form, "authorization_details", slot->authorization_details);
+    const struct config_headers *params = &slot->credential->param;
+    for (size_t i = 0; ok && i < params->count; i++)
+        ok = add_param(form, params->items[i].name, params->items[i].value);
     return ok;
 }
 
@@ -39,84 +44,7 @@ void grant_url_label(const struct config_url *url, char *out, size_t out_size)
              url->path ? url->path : "");
 }
 
-// -- JSON --------------------------------------------------------------------------------------
-
-// jansson copies strings of the body: its memory is wiped on free, for which its size must be
-// known.
-static void *json_memory_new(size_t size)
-{
-    max_align_t *block = mem_alloc(sizeof *block + size);
-    memcpy(block, &size, sizeof size);
-    return block + 1;
-}
-
-static void json_memory_free(void *ptr)
-{
-    if (!ptr)
-        return;
-    max_align_t *block = (max_align_t *)ptr - 1;
-    size_t size;
-    memcpy(&size, block, sizeof size);
-    mem_wipe(block, sizeof *block + size);
-    mem_free(block);
-}
-
-// jansson recurses per level; this keeps it shallow. Brackets inside strings do not count.
-static bool is_shallow(struct str body)
-{
-    unsigned depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < body.len; i++) {
-        char c = body.ptr[i];
-        if (in_string && c == '\\')
-            i++;
-        else if (c == '"')
-            in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '['))
-            depth++;
-        else if (!in_string && (c == '}' || c == ']') && depth)
-            depth--;
-        if (depth > GRANT_DEPTH_MAX)
-            return false;
-    }
-    return true;
-}
-
-// NULL and the reason unless the body is one JSON object.
-static json_t *parse_object(struct str body, char *why, size_t why_size)
-{
-    why[0] = '\0';
-    if (!body.len)
-        snprintf(why, why_size, "the body is empty");
-    else if (body.len > GRANT_BODY_MAX)
-        snprintf(why, why_size, "the body is larger than %d bytes", GRANT_BODY_MAX);
-    else if (!is_shallow(body))
-        snprintf(why, why_size, "the JSON is nested deeper than %d levels", GRANT_DEPTH_MAX);
-    if (why[0])
-        return NULL;
-    // The same pair each time: jansson is used on one thread and nowhere else in the program.
-    json_set_alloc_funcs(json_memory_new, json_memory_free);
-    json_error_t error;
-    // Integers as reals: a number too large for 64 bits is then a large number, not an error.
-    json_t *root =
-        json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
-    if (json_is_object(root))
-        return root;
-    // jansson's own text may quote the body, so its position alone is told.
-    if (root)
-        snprintf(why, why_size, "the body is not a JSON object");
-    else
-        snprintf(why, why_size, "the body is not valid JSON (line %d, column %d)", error.line,
-                 error.column);
-    json_decref(root);
-    return NULL;
-}
-
-static struct str string_member(const json_t *object, const char *name)
-{
-    const json_t *member = json_object_get(object, name);
-    return (struct str){json_string_value(member), json_string_length(member)};
-}
+// -- response: lifetime -----------------------------------------------------------------------
 
 // A number, or a string that is one. Anything else, and all that is not above zero, counts as not
 // told.
@@ -125,7 +53,7 @@ static uint64_t lifetime_of(const json_t *object)
     const json_t *member = json_object_get(object, "expires_in");
     double seconds = 0;
     uint64_t whole;
-    struct str text = string_member(object, "expires_in");
+    struct str text = document_text(object, "expires_in");
     if (json_is_number(member))
         seconds = json_number_value(member);
     else if (str_to_u64(text, &whole))
@@ -168,13 +96,58 @@ static char *scope_difference(struct str granted, const char *asked)
     return mem_strdup(text);
 }
 
+// -- authorization_details (RFC 9396 7) --------------------------------------------------------
+
+static bool has_element(const json_t *array, const json_t *wanted)
+{
+    size_t i;
+    json_t *element;
+    json_array_foreach(array, i, element) if (json_equal(element, wanted)) return true;
+    return false;
+}
+
+static bool has_all_elements(const json_t *array, const json_t *wanted)
+{
+    size_t i;
+    json_t *element;
+    json_array_foreach(wanted, i, element) if (!has_element(array, element)) return false;
+    return true;
+}
+
+// What was granted, if the server says so and it is not what was asked for.
+static char *details_difference(const json_t *granted, const char *asked_text)
+{
+    char text[1024], clean[1024];
+    if (!json_is_array(granted))
+        return NULL;
+    json_t *asked = document_parse_own(str_of(asked_text));
+    bool is_same = has_all_elements(granted, asked) && has_all_elements(asked, granted);
+    json_decref(asked);
+    if (is_same)
+        return NULL;
+    size_t len = json_dumpb(granted, text, sizeof text, JSON_COMPACT | JSON_SORT_KEYS);
+    if (len <= sizeof text) // else there are holes in it
+        grant_error_clean((struct str){text, len}, clean, sizeof clean);
+    else
+        snprintf(clean, sizeof clean, "(%zu bytes of JSON)", len);
+    return mem_strdup(clean);
+}
+
 // -- response ----------------------------------------------------------------------------------
+
+// The type that should have come; NULL when it did.
+static const char *type_refusal(const struct grant_answer *answer, struct str type)
+{
+    if (answer->is_dpop)
+        return str_eq_nocase(type, STR("dpop")) ? NULL : "DPoP";
+    return str_eq_nocase(type, STR("bearer")) ? NULL : "Bearer";
+}
 
 static void take_token(const struct grant_answer *answer, const json_t *object,
                        struct grant_result *out)
 {
-    struct str type = string_member(object, "token_type");
-    struct str value = string_member(object, "access_token");
+    struct str type = document_text(object, "token_type");
+    struct str value = document_text(object, "access_token");
     char why[160], clean[64];
     why[0] = '\0';
     if (!value.len)
@@ -183,9 +156,10 @@ static void take_token(const struct grant_answer *answer, const json_t *object,
         snprintf(why, sizeof why, "its access_token holds bytes a bearer token must not have");
     else if (!type.len)
         snprintf(why, sizeof why, "there is no token_type in it");
-    else if (!str_eq_nocase(type, STR("bearer"))) {
+    else if (type_refusal(answer, type)) {
         grant_error_clean(type, clean, sizeof clean);
-        snprintf(why, sizeof why, "its token_type is '%s', not Bearer", clean);
+        snprintf(why, sizeof why, "its token_type is '%s', not %s", clean,
+                 type_refusal(answer, type));
     } else if (!buf_append(&out->value, value))
         snprintf(why, sizeof why, "its access_token is too long");
     if (why[0]) {
@@ -193,7 +167,9 @@ static void take_token(const struct grant_answer *answer, const json_t *object,
         return;
     }
     out->lifetime_ms = lifetime_of(object);
-    out->granted_scope = scope_difference(string_member(object, "scope"), answer->slot->scope);
+    out->granted_scope = scope_difference(document_text(object, "scope"), answer->slot->scope);
+    out->granted_details = details_difference(json_object_get(object, "authorization_details"),
+                                              answer->slot->authorization_details);
 }
 
 // application/json or application/…+json, with any parameters.
@@ -223,12 +199,13 @@ static void wrong_type(const struct grant_answer *answer, struct grant_result *o
 
 void grant_parse(const struct grant_answer *answer, struct grant_result *out)
 {
+    static const struct document_limits limits = {GRANT_BODY_MAX, GRANT_DEPTH_MAX};
     *out = (struct grant_result){0};
     buf_init(&out->value, GRANT_BODY_MAX);
     char why[160];
-    json_t *object = parse_object(answer->body, why, sizeof why);
-    struct grant_error error = {.error = string_member(object, "error"),
-                                .description = string_member(object, "error_description")};
+    json_t *object = document_parse(answer->body, &limits, why, sizeof why);
+    struct grant_error error = {.error = document_text(object, "error"),
+                                .description = document_text(object, "error_description")};
     if (answer->status != 200 || error.error.len) {
         out->retry_after_ms = grant_error_retry_after(answer->retry_after, answer->now_s);
         out->failure = grant_error_failure(answer, &error);
@@ -246,6 +223,7 @@ void grant_result_fini(struct grant_result *result)
 {
     buf_fini(&result->value);
     mem_free(result->granted_scope);
+    mem_free(result->granted_details);
     token_failure_unref(result->failure);
     *result = (struct grant_result){0};
 }

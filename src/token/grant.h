@@ -18,8 +18,9 @@
 #define GRANT_LIFETIME_MAX_MS ((uint64_t)24 * 3600 * 1000) // a longer expires_in counts as this
 #define GRANT_RETRY_MAX_MS    ((uint64_t)3600 * 1000)      // a longer Retry-After likewise
 
-// Appends grant_type, scope, audience and resource; what has no value is left out. The client's
-// authentication is client_auth.c's. False when form is full.
+// Appends grant_type, scope, audience, resource, authorization_details and the credential's own
+// parameters; what has no value is left out. The client's authentication is client_auth.c's. False
+// when form is full.
 bool grant_build(const struct config_slot *slot, struct buf *form) WARN_UNUSED;
 
 struct grant_answer { // borrowed for the call
@@ -27,7 +28,9 @@ struct grant_answer { // borrowed for the call
     struct str content_type, retry_after; // empty: not sent
     struct str body;
     const struct config_slot *slot; // what was asked for
-    int64_t now_s;                  // wall clock, for a Retry-After date
+    const char *server;             // who answered, for texts; NULL: the credential's token_url
+    bool is_dpop;         // a proof was sent: the token must be bound to its key (RFC 9449 5)
+    int64_t now_s;        // wall clock, for a Retry-After date
     struct str hidden[2]; // secrets that must not come back in a text, whoever echoes them
 };
 
@@ -35,6 +38,7 @@ struct grant_result {
     struct buf value;              // the access token; empty on failure
     uint64_t lifetime_ms;          // 0: not told, or nonsense: default_ttl
     char *granted_scope;           // NULL: not told, or the same set as asked for
+    char *granted_details;         // authorization_details likewise, printable
     struct token_failure *failure; // NULL: success
     uint64_t retry_after_ms;       // 0: not told
 };

@@ -39,17 +39,25 @@ static bool repeats_secret(const struct grant_answer *answer, struct str text)
     return false;
 }
 
-// What error codes mean for asking again. RFC 6749 5.2, RFC 8707 2; the last three are other
-// servers' words for "not now".
+// What error codes mean for asking again. Those of passing failures are other servers' words for
+// "not now". RFC 6749 5.2, RFC 8707 2, RFC 9396 5, RFC 9449 5.
 static const struct {
     const char *error;
     enum token_failure_kind kind;
 } error_kinds[] = {
-    {"invalid_request", FAILURE_REFUSED},        {"invalid_client", FAILURE_REFUSED},
-    {"invalid_grant", FAILURE_REFUSED},          {"unauthorized_client", FAILURE_REFUSED},
-    {"unsupported_grant_type", FAILURE_REFUSED}, {"invalid_scope", FAILURE_REFUSED},
-    {"invalid_target", FAILURE_REFUSED},         {"temporarily_unavailable", FAILURE_TRANSIENT},
-    {"server_error", FAILURE_TRANSIENT},         {"slow_down", FAILURE_TRANSIENT},
+    {"invalid_request", FAILURE_REFUSED},
+    {"invalid_client", FAILURE_REFUSED},
+    {"invalid_grant", FAILURE_REFUSED},
+    {"unauthorized_client", FAILURE_REFUSED},
+    {"unsupported_grant_type", FAILURE_REFUSED},
+    {"invalid_scope", FAILURE_REFUSED},
+    {"invalid_target", FAILURE_REFUSED},
+    {"invalid_authorization_details", FAILURE_REFUSED},
+    {"invalid_dpop_proof", FAILURE_REFUSED},
+    {"use_dpop_nonce", FAILURE_TRANSIENT},
+    {"temporarily_unavailable", FAILURE_TRANSIENT},
+    {"server_error", FAILURE_TRANSIENT},
+    {"slow_down", FAILURE_TRANSIENT},
 };
 
 static enum token_failure_kind kind_of(int status, struct str error)
@@ -63,6 +71,14 @@ static enum token_failure_kind kind_of(int status, struct str error)
     return status >= 400 || error.len ? FAILURE_REFUSED : FAILURE_MALFORMED;
 }
 
+static void answer_label(const struct grant_answer *answer, char *out, size_t out_size)
+{
+    if (answer->server)
+        snprintf(out, out_size, "%s", answer->server);
+    else
+        grant_url_label(&answer->slot->credential->token_url, out, out_size);
+}
+
 struct token_failure *grant_error_failure(const struct grant_answer *answer,
                                           const struct grant_error *error)
 {
@@ -73,7 +89,7 @@ struct token_failure *grant_error_failure(const struct grant_answer *answer,
         snprintf(description, sizeof description, "(withheld: it repeats the client secret)");
     else
         grant_error_clean(error->description, description, sizeof description);
-    grant_url_label(&answer->slot->credential->token_url, url, sizeof url);
+    answer_label(answer, url, sizeof url);
     bool is_redirect = answer->status >= 300 && answer->status < 400;
     if (code[0])
         snprintf(text, sizeof text, "%s%s%s (HTTP %d from %s)", code, description[0] ? ": " : "",
@@ -90,7 +106,7 @@ struct token_failure *grant_error_failure(const struct grant_answer *answer,
 struct token_failure *grant_error_malformed(const struct grant_answer *answer, const char *why)
 {
     char url[160], text[512];
-    grant_url_label(&answer->slot->credential->token_url, url, sizeof url);
+    answer_label(answer, url, sizeof url);
     snprintf(text, sizeof text, "the token response cannot be used: %s (HTTP %d from %s)", why,
              answer->status, url);
     struct token_failure *failure = token_failure_new(FAILURE_MALFORMED, text);
@@ -98,16 +114,24 @@ struct token_failure *grant_error_malformed(const struct grant_answer *answer, c
     return failure;
 }
 
+int64_t grant_error_date(struct str field)
+{
+    char text[40];
+    struct tm when = {0};
+    field = str_trim(field);
+    if (field.len >= sizeof text)
+        return 0;
+    grant_error_clean(field, text, sizeof text);
+    const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &when);
+    return end && !*end ? (int64_t)timegm(&when) : 0;
+}
+
 uint64_t grant_error_retry_after(struct str field, int64_t now_s)
 {
     uint64_t seconds = 0;
-    char text[40];
     field = str_trim(field);
-    if (!str_to_u64(field, &seconds) && field.len < sizeof text) {
-        struct tm when = {0};
-        grant_error_clean(field, text, sizeof text);
-        const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &when);
-        int64_t then_s = end && !*end ? (int64_t)timegm(&when) : 0;
+    if (!str_to_u64(field, &seconds)) {
+        int64_t then_s = grant_error_date(field);
         seconds = then_s > now_s ? (uint64_t)(then_s - now_s) : 0;
     }
     return seconds < GRANT_RETRY_MAX_MS / 1000 ? seconds * 1000 : GRANT_RETRY_MAX_MS;

@@ -24,6 +24,9 @@ struct token_failure *grant_error_malformed(const struct grant_answer *answer,
 // Retry-After: seconds or an HTTP date; 0 when it is neither.
 uint64_t grant_error_retry_after(struct str field, int64_t now_s);
 
+// An HTTP date (RFC 9110 5.6.7, its preferred form), seconds since 1970; 0 when it is none.
+int64_t grant_error_date(struct str field);
+
 // Printable ASCII without '"' and '\', cut to fit, NUL-terminated.
 void grant_error_clean(struct str text, char *out, size_t out_size);
 

@@ -296,6 +296,52 @@ static void test_bad_servers(void **state)
     }
 }
 
+struct field_row {
+    const char *name, *head, *nonce, *cache_control, *date;
+};
+
+static const struct field_row field_rows[] = {
+    {"none", "", "", "", ""},
+    {"all", "dpop-nonce:  abc\r\nCache-Control: max-age=60\r\nDate: Sun\r\n", "abc", "max-age=60",
+     "Sun"},
+    {"DP-7 two nonces", "DPoP-Nonce: a\r\nX: y\r\nDPoP-Nonce: b\r\n", "", "", ""},
+    {"DP-7 twice the same", "DPoP-Nonce: a\r\nDPoP-Nonce: a\r\n", "", "", ""},
+    {"a longer name", "DPoP-Nonce-Old: a\r\n", "", "", ""},
+};
+
+static void on_fields(void *arg, const struct fetch_response *response)
+{
+    const struct field_row **row = arg;
+    if (!str_eq(response->dpop_nonce, str_of((*row)->nonce)) ||
+        !str_eq(response->cache_control, str_of((*row)->cache_control)) ||
+        !str_eq(response->date, str_of((*row)->date)))
+        fail_msg("%s: %.*s, %.*s, %.*s", (*row)->name, STR_ARG(response->dpop_nonce),
+                 STR_ARG(response->cache_control), STR_ARG(response->date));
+    *row = NULL;
+}
+
+static void test_fields(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(field_rows); i++) {
+        const struct field_row *row = &field_rows[i];
+        struct raw_server server;
+        struct err err;
+        char answer[256];
+        snprintf(answer, sizeof answer,
+                 "HTTP/1.1 103 Early\r\nDPoP-Nonce: early\r\nDate: early\r\n\r\n" HEAD
+                 "%sContent-Length: 0\r\n\r\n",
+                 row->head);
+        raw_start(&server, str_of(answer), RAW_CLOSE);
+        struct fetch_request request = request_to(server.port);
+        assert_non_null(fetch_start(fetcher, &request, on_fields, &row, &err));
+        for (int turn = 0; turn < 500 && row; turn++)
+            loop_turn(loop, 10);
+        assert_null(row);
+        raw_stop(&server);
+    }
+}
+
 static void test_body_limit_is_exact(void **state) // T-14
 {
     (void)state;
@@ -609,6 +655,7 @@ int main(void)
         WITH_LOOP(test_configured_proxy_is_used),
         WITH_LOOP(test_redirects_are_not_followed),
         WITH_LOOP(test_bad_servers),
+        WITH_LOOP(test_fields),
         WITH_LOOP(test_body_limit_is_exact),
         WITH_LOOP(test_header_limit),
         WITH_LOOP(test_refused),

@@ -71,6 +71,31 @@ static void test_requests(void **state)
     }
 }
 
+static void test_parameters(void **state) // RA-1
+{
+    (void)state;
+    struct config_header params[] = {{TEXT("tenant"), TEXT("a&b=c d")},
+                                     {TEXT("empty"), TEXT("")},
+                                     {TEXT("odd&name"), TEXT("1")}};
+    struct config_credential with = credential;
+    with.param = (struct config_headers){params, ARRAY_LEN(params)};
+    struct config_slot slot = {.credential = &with,
+                               .scope = TEXT("r"),
+                               .authorization_details = TEXT("[{\"type\":\"x\"}]")};
+    static const char expected[] =
+        "grant_type=client_credentials&scope=r&authorization_details=%5B%7B%22type%22%3A%22x%22%7D"
+        "%5D&tenant=a%26b%3Dc+d&odd%26name=1";
+    for (size_t max = 0; max < sizeof expected; max++) {
+        struct buf form;
+        buf_init(&form, max);
+        bool ok = grant_build(&slot, &form);
+        assert_int_equal(ok, max == sizeof expected - 1);
+        if (ok)
+            assert_true(str_eq(buf_str(&form), str_of(expected)));
+        buf_fini(&form);
+    }
+}
+
 // -- responses ---------------------------------------------------------------------------------
 
 #define JSON     "application/json"
@@ -193,6 +218,11 @@ static const struct parse_row parse_rows[] = {
      BAD(400, JSON, "{\"error\":\"invalid_request\"}", REFUSED, "invalid_request", "")},
     {"RI-2 invalid_target",
      BAD(400, JSON, "{\"error\":\"invalid_target\"}", REFUSED, "invalid_target", "")},
+    {"RA-3 invalid_authorization_details",
+     BAD(400, JSON, "{\"error\":\"invalid_authorization_details\"}", REFUSED,
+         "invalid_authorization_details", "")},
+    {"DP-10 nonces change faster than we ask",
+     BAD(400, JSON, "{\"error\":\"use_dpop_nonce\"}", TRANSIENT, "use_dpop_nonce", "")},
     {"OA-15 unknown error", BAD(400, JSON, "{\"error\":\"vendor_says_no\"}", REFUSED,
                                 "vendor_says_no", "vendor_says_no (HTTP 400")},
     {"OA-15 error in a 200",
@@ -343,6 +373,97 @@ static void test_scopes(void **state)
     }
 }
 
+static void test_details(void **state) // RA-2
+{
+    (void)state;
+    static const struct {
+        const char *asked, *answered, *granted;
+    } rows[] = {
+        {NULL, "", NULL},
+        {NULL, ",\"authorization_details\":[]", NULL},
+        {NULL, ",\"authorization_details\":\"all\"", NULL},
+        {NULL, ",\"authorization_details\":[{\"type\":\"x\"}]", "[{'type':'x'}]"},
+        {"[{\"n\":1,\"type\":\"x\"}]", "", NULL},
+        {"[{\"n\":1,\"type\":\"x\"}]", ",\"authorization_details\":[{\"type\":\"x\", \"n\":1}]",
+         NULL},
+        {"[{\"type\":\"x\"},{\"type\":\"y\"}]",
+         ",\"authorization_details\":[{\"type\":\"y\"},{\"type\":\"x\"}]", NULL},
+        {"[{\"type\":\"x\"},{\"type\":\"y\"}]", ",\"authorization_details\":[{\"type\":\"y\"}]",
+         "[{'type':'y'}]"},
+        {"[{\"type\":\"x\"}]", ",\"authorization_details\":[]", "[]"},
+        {"[{\"type\":\"x\"}]", ",\"authorization_details\":[{\"type\":\"x\\n\"}]",
+         "[{'type':'x/n'}]"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct config_slot slot = {.credential = &credential,
+                                   .scope = TEXT(""),
+                                   .authorization_details = TEXT(rows[i].asked)};
+        char body[200];
+        snprintf(body, sizeof body, "{" GOOD "%s}", rows[i].answered);
+        struct grant_answer answer = {
+            .status = 200, .content_type = STR(JSON), .body = str_of(body), .slot = &slot};
+        struct grant_result result;
+        grant_parse(&answer, &result);
+        if ((rows[i].granted == NULL) != (result.granted_details == NULL) ||
+            (rows[i].granted && strcmp(rows[i].granted, result.granted_details) != 0))
+            fail_msg("row %zu: %s", i,
+                     result.granted_details ? result.granted_details : "(as asked)");
+        grant_result_fini(&result);
+    }
+}
+
+static void test_long_details_are_only_told_of(void **state)
+{
+    (void)state;
+    struct config_slot slot = {.credential = &credential, .scope = TEXT("")};
+    char body[4200], filler[4001];
+    memset(filler, 'x', sizeof filler - 1);
+    filler[sizeof filler - 1] = '\0';
+    snprintf(body, sizeof body, "{" GOOD ",\"authorization_details\":[\"%s\"]}", filler);
+    struct grant_answer answer = {
+        .status = 200, .content_type = STR(JSON), .body = str_of(body), .slot = &slot};
+    struct grant_result result;
+    grant_parse(&answer, &result);
+    assert_string_equal(result.granted_details, "(4004 bytes of JSON)");
+    grant_result_fini(&result);
+}
+
+static void test_token_types(void **state) // DP-3 OA-10
+{
+    (void)state;
+    static const struct {
+        bool is_dpop;
+        const char *type, *text; // text NULL: accepted
+    } rows[] = {
+        {false, "Bearer", NULL},
+        {true, "DPoP", NULL},
+        {true, "dpop", NULL},
+        {true, "Bearer", "its token_type is 'Bearer', not DPoP"},
+        {true, "", "there is no token_type in it"},
+        {false, "DPoP", "its token_type is 'DPoP', not Bearer"},
+        {false, "mac", "its token_type is 'mac', not Bearer"},
+    };
+    struct config_slot slot = {.credential = &credential, .scope = TEXT("")};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char body[100];
+        snprintf(body, sizeof body, "{\"access_token\":\"tok\",\"token_type\":\"%s\"}",
+                 rows[i].type);
+        struct grant_answer answer = {.status = 200,
+                                      .content_type = STR(JSON),
+                                      .body = str_of(body),
+                                      .slot = &slot,
+                                      .is_dpop = rows[i].is_dpop,
+                                      .server = "https://found.example.com/t"};
+        struct grant_result result;
+        grant_parse(&answer, &result);
+        assert_int_equal(result.failure == NULL, rows[i].text == NULL);
+        if (result.failure && (!strstr(result.failure->text, rows[i].text) ||
+                               !strstr(result.failure->text, "https://found.example.com/t)")))
+            fail_msg("row %zu: %s", i, result.failure->text);
+        grant_result_fini(&result);
+    }
+}
+
 static void test_refresh_token_is_ignored(void **state) // OA-13
 {
     (void)state;
@@ -413,6 +534,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_details),
+        cmocka_unit_test(test_long_details_are_only_told_of),
+        cmocka_unit_test(test_token_types),
         cmocka_unit_test(test_responses),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_scopes),
