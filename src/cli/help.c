@@ -20,11 +20,11 @@ static int print_commands(void)
          "usage: bearerd COMMAND [OPTION ...]\n");
     for (const struct command *command = command_table(); command->name; command++)
         print_command(command);
-    printf(
-        "\nFILE is %s unless -c names another.\n"
-        "`bearerd help SECTION` lists the settings of proxy, log, credential, upstream or route;\n"
-        "`bearerd help KEY` or `bearerd help SECTION.KEY` explains one.\n",
-        DEFAULT_CONFIG_PATH);
+    printf("\nFILE is %s unless -c names another.\n"
+           "`bearerd help SECTION` lists the settings of proxy, log, store, credential, scopes,\n"
+           "upstream or route; "
+           "`bearerd help KEY` or `bearerd help SECTION.KEY` explains one.\n",
+           DEFAULT_CONFIG_PATH);
     return EXIT_DONE;
 }
 
@@ -82,6 +82,10 @@ static int print_topic(const char *topic)
     size_t dot;
     if (section_find(key, &kind)) {
         reference_section(kind);
+        if (section_infos[kind].free_line) { // `scopes` is the name of a setting, too
+            putchar('\n');
+            (void)print_settings(STR_NONE, key);
+        }
         return EXIT_DONE;
     }
     if (str_find(key, '.', &dot)) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/config.h"
 #include "config/value.h"
 
 #define WIDTH 78
@@ -42,15 +43,58 @@ static const char *section_label(enum section_kind kind, const char *name)
     return label;
 }
 
+// Appends "a", ", b" or " or c" as the place among `count` wants it.
+static void append_word(struct buf *out, const char *word, unsigned index, unsigned count)
+{
+    const char *before = index == 0 ? "" : index + 1 == count ? " or " : ", ";
+    if (!buf_printf(out, "%s%s", before, word))
+        buf_clear(out);
+}
+
+// The choices of `key` whose bit is set in mask: "key = a, b or c".
+static void append_choices(struct buf *out, const char *key, unsigned mask)
+{
+    const struct setting *setting = setting_find(SECTION_CREDENTIAL, str_of(key));
+    unsigned index = 0, count = (unsigned)__builtin_popcount(mask);
+    if (!buf_printf(out, "%s = ", key))
+        buf_clear(out);
+    for (unsigned i = 0; setting->choices[i]; i++)
+        if (mask >> i & 1)
+            append_word(out, setting->choices[i], index++, count);
+}
+
+// "source = login", "auth_method = private_key_jwt"; nothing: of use to all.
+static void describe_use(const struct setting *setting, struct buf *out)
+{
+    static const unsigned of_source[] = {
+        [SOURCE_OAUTH] = FOR_OAUTH,
+        [SOURCE_LOGIN] = FOR_LOGIN,
+        [SOURCE_EXEC] = FOR_EXEC | FOR_EXEC_ASKING,
+        [SOURCE_STATIC] = FOR_STATIC | FOR_STATIC_ASKING,
+    };
+    unsigned sources = 0, all = (1u << ARRAY_LEN(of_source)) - 1;
+    for (unsigned i = 0; i < ARRAY_LEN(of_source); i++)
+        if (setting->sources & of_source[i])
+            sources |= 1u << i;
+    if (setting->methods)
+        append_choices(out, "auth_method", setting->methods);
+    else if (sources && sources != all)
+        append_choices(out, "source", sources);
+}
+
 // "a duration from 100ms to 10m" and what is special about it.
 static void describe(const struct setting *setting, char *out, size_t size)
 {
-    struct buf words;
+    struct buf words, use;
     buf_init(&words, 1024);
+    buf_init(&use, 1024);
     value_describe(setting, &words);
-    snprintf(out, size, "%.*s%s", STR_ARG(buf_str(&words)),
-             setting->flags & SETTING_REPEATS ? "; may be repeated" : "");
+    describe_use(setting, &use);
+    snprintf(out, size, "%.*s%s%s%.*s", STR_ARG(buf_str(&words)),
+             setting->flags & SETTING_REPEATS ? "; may be repeated" : "",
+             use.len ? "; only with " : "", STR_ARG(buf_str(&use)));
     buf_fini(&words);
+    buf_fini(&use);
 }
 
 // The default in words; "required" and "not set" are two of them.
@@ -73,9 +117,16 @@ static const struct setting *rows_of(unsigned kind, size_t *out_count)
 // The lines that make the reference a working file: with them it passes `check`.
 static bool is_live(const struct setting *setting)
 {
-    static const char *const more[] = {"client_secret", "scopes"};
-    bool is_picked = (setting->section == SECTION_CREDENTIAL && !strcmp(setting->key, more[0])) ||
-                     (setting->section == SECTION_ROUTE && !strcmp(setting->key, more[1]));
+    static const struct {
+        enum section_kind section;
+        const char *key;
+    } more[] = {{SECTION_CREDENTIAL, "token_url"},
+                {SECTION_CREDENTIAL, "client_id"},
+                {SECTION_CREDENTIAL, "client_secret"},
+                {SECTION_ROUTE, "scopes"}};
+    bool is_picked = false;
+    for (size_t i = 0; i < ARRAY_LEN(more); i++)
+        is_picked |= setting->section == more[i].section && !strcmp(setting->key, more[i].key);
     return (setting->flags & SETTING_REQUIRED) || is_picked;
 }
 
@@ -86,7 +137,7 @@ static void ini_setting(const struct setting *setting)
     putchar('\n');
     print_wrapped("# ", setting->help, false);
     printf("# Value: %s.\n", words);
-    if (setting->more)
+    if (setting->more && !is_live(setting))
         printf("# Default: %s%s.\n", setting->fallback ? "" : "not set, ", setting->more);
     else if (!setting->fallback && !is_live(setting))
         puts("# Default: not set.");
@@ -96,8 +147,10 @@ static void ini_setting(const struct setting *setting)
 
 void reference_ini(void)
 {
-    static const char *const names[SECTION_KINDS] = {
-        [SECTION_CREDENTIAL] = "main", [SECTION_UPSTREAM] = "api", [SECTION_ROUTE] = "read"};
+    static const char *const names[SECTION_KINDS] = {[SECTION_CREDENTIAL] = "main",
+                                                     [SECTION_SCOPES] = "main",
+                                                     [SECTION_UPSTREAM] = "api",
+                                                     [SECTION_ROUTE] = "read"};
     puts(
         "# SPDX-License-Identifier: MIT\n"
         "# Every setting of bearerd, with what it means and its default. Made by scripts/generate "
@@ -110,7 +163,11 @@ void reference_ini(void)
         const struct setting *rows = rows_of(kind, &count);
         putchar('\n');
         print_wrapped("# ", section_infos[kind].help, false);
-        printf("%s\n", section_label((enum section_kind)kind, names[kind]));
+        // A catalogue would have to hold the scopes of this file.
+        const char *free_line = section_infos[kind].free_line;
+        printf("%s%s\n", free_line ? "#" : "", section_label((enum section_kind)kind, names[kind]));
+        if (free_line)
+            printf("#%s\n", free_line);
         for (size_t i = 0; i < count; i++)
             ini_setting(&rows[i]);
     }
@@ -156,6 +213,8 @@ void reference_markdown(void)
         printf("%s### `%s`\n\n", kind ? "\n" : "", section_label((enum section_kind)kind, "NAME"));
         markdown_text(section_infos[kind].help);
         putchar('\n');
+        if (section_infos[kind].free_line)
+            printf("\n* Example: `%s`\n", section_infos[kind].free_line);
         for (size_t i = 0; i < count; i++)
             markdown_setting(&rows[i]);
     }
@@ -198,6 +257,10 @@ void reference_man(void)
         const struct setting *rows = rows_of(kind, &count);
         printf(".Ss %s\\&\n", section_label((enum section_kind)kind, "NAME"));
         man_text(section_infos[kind].help);
+        if (section_infos[kind].free_line)
+            printf(".Pp\n.Dl %s\n", section_infos[kind].free_line);
+        if (!count)
+            continue;
         puts(".Bl -tag -width Ds");
         for (size_t i = 0; i < count; i++)
             man_setting(&rows[i]);
@@ -214,6 +277,8 @@ void reference_section(enum section_kind kind)
     printf("%s\n", section_label(kind, "NAME"));
     print_wrapped("  ", section_infos[kind].help, false);
     putchar('\n');
+    if (section_infos[kind].free_line)
+        printf("  Example: %s\n", section_infos[kind].free_line);
     for (size_t i = 0; i < count; i++)
         printf("  %-22s default: %s\n", rows[i].key, default_words(&rows[i]));
 }

@@ -5,22 +5,31 @@
 #include <sched.h>
 #include <string.h>
 
+#include "config/check.h"
 #include "config/draft.h"
+#include "config/expand.h"
 #include "config/reader.h"
 #include "config/url.h"
 #include "config/value.h"
 
 #define AUTO_WORKERS_MAX 4
+#define STORE_KEY_MIN    16
+
+void check_missing(struct draft *draft, const struct draft_section *section, const char *key)
+{
+    const struct setting *setting = setting_find(section->kind, str_of(key));
+    if (!draft_has(section, key) && !draft_is_guessed(section, key))
+        draft_fault(draft, section, section->place, NULL, "%s is missing, as in \"%s = %s\"", key,
+                    key, setting->example);
+}
 
 static void check_required(struct draft *draft, const struct draft_section *section)
 {
     size_t count;
     const struct setting *rows = settings_of(section->kind, &count);
     for (size_t i = 0; i < count; i++)
-        if ((rows[i].flags & SETTING_REQUIRED) && !draft_has(section, rows[i].key) &&
-            !(section->guessed >> i & 1))
-            draft_fault(draft, section, section->place, NULL, "%s is missing, as in \"%s = %s\"",
-                        rows[i].key, rows[i].key, rows[i].example);
+        if (rows[i].flags & SETTING_REQUIRED)
+            check_missing(draft, section, rows[i].key);
 }
 
 struct listen_at { // a listen setting, taken apart
@@ -74,25 +83,58 @@ static void check_socket_users(struct draft *draft, const struct draft_section *
                    "has no effect: there is no unix: socket among the listen addresses");
 }
 
-static void check_secret(struct draft *draft, const struct draft_section *section, const char *key,
-                         const struct secret *secret)
+// Reads it: false when that cannot be done now, which is a warning.
+static bool read_secret(struct draft *draft, const struct draft_section *section, const char *key,
+                        const struct secret *secret, struct buf *out)
+{
+    struct err err;
+    buf_init(out, SECRET_MAX);
+    if (!secret)
+        return false;
+    if (secret_read(secret, out, &err))
+        return true;
+    draft_warn(draft, section, key, "%s; it is tried again when it is needed", err.text);
+    return false;
+}
+
+void check_secret(struct draft *draft, const struct draft_section *section, const char *key,
+                  const struct secret *secret)
 {
     struct buf value;
-    struct err err;
-    if (!secret)
-        return;
-    buf_init(&value, SECRET_MAX);
-    if (!secret_read(secret, &value, &err))
-        draft_warn(draft, section, key, "%s; it is tried again when it is needed", err.text);
-    else if (item_first_unprintable(buf_str(&value)) < value.len)
+    if (read_secret(draft, section, key, secret, &value) &&
+        item_first_unprintable(buf_str(&value)) < value.len)
         draft_fault(draft, section, draft_place(section, key, 0), key,
                     "the value of %s has a character that is not printable ASCII",
                     secret_origin(secret));
     buf_fini(&value);
 }
 
-static void check_plaintext(struct draft *draft, const struct draft_section *section,
-                            const char *key, const struct config_url *url, bool is_allowed)
+void check_binary_secret(struct draft *draft, const struct draft_section *section, const char *key,
+                         const struct secret *secret, size_t min)
+{
+    struct buf value;
+    if (read_secret(draft, section, key, secret, &value) && value.len < min)
+        draft_fault(draft, section, draft_place(section, key, 0), key,
+                    "the value of %s has %zu bytes; %zu is the least", secret_origin(secret),
+                    value.len, min);
+    buf_fini(&value);
+}
+
+void check_private_key(struct draft *draft, const struct draft_section *section, const char *key,
+                       const struct secret *secret)
+{
+    struct buf value;
+    if (read_secret(draft, section, key, secret, &value) &&
+        !memmem(value.ptr, value.len, "PRIVATE KEY-----", 16))
+        draft_fault(draft, section, draft_place(section, key, 0), key,
+                    "the value of %s is no private key in PEM: it has no -----BEGIN … PRIVATE "
+                    "KEY----- line",
+                    secret_origin(secret));
+    buf_fini(&value);
+}
+
+void check_plaintext(struct draft *draft, const struct draft_section *section, const char *key,
+                     const struct config_url *url, bool is_allowed)
 {
     if (!url->host || url->is_https || is_allowed || host_is_loopback(url->host))
         return;
@@ -102,8 +144,8 @@ static void check_plaintext(struct draft *draft, const struct draft_section *sec
                 url->text);
 }
 
-static void check_tls(struct draft *draft, const struct draft_section *section,
-                      const struct config_tls *tls, const struct config_url *url)
+void check_certificate(struct draft *draft, const struct draft_section *section,
+                       const struct config_tls *tls)
 {
     bool has_cert = draft_has(section, "cert_file"), has_key = draft_has(section, "key_file");
     if (has_cert && !has_key)
@@ -116,30 +158,19 @@ static void check_tls(struct draft *draft, const struct draft_section *section,
         draft_warn(draft, section, "key_file",
                    "every user of this machine can read the private key; chmod o= %s",
                    tls->key_file);
+}
+
+void check_tls(struct draft *draft, const struct draft_section *section,
+               const struct config_tls *tls, const struct config_url *url)
+{
+    check_certificate(draft, section, tls);
     if (url->host && !url->is_https && (tls->ca_file || tls->cert_file))
         draft_warn(draft, section, tls->ca_file ? "ca_file" : "cert_file",
                    "has no effect: %s is not https", url->text);
 }
 
-static void check_client_secret(struct draft *draft, const struct draft_section *section)
-{
-    const struct config_credential *credential = section->object;
-    bool is_public = credential->auth_method == AUTH_NONE;
-    bool is_there =
-        draft_has(section, "client_secret") ||
-        (section->guessed >> setting_index(setting_find(SECTION_CREDENTIAL, STR("client_secret"))) &
-         1);
-    if (is_public && is_there)
-        draft_fault(draft, section, draft_place(section, "client_secret", 0), "client_secret",
-                    "would never be sent: auth_method is none");
-    if (!is_public && !is_there)
-        draft_fault(draft, section, section->place, NULL,
-                    "client_secret is missing, as in \"client_secret = env:CLIENT_SECRET\"");
-    check_secret(draft, section, "client_secret", credential->client_secret);
-}
-
-static void check_commas(struct draft *draft, const struct draft_section *section,
-                         const struct config_strings *scopes)
+void check_commas(struct draft *draft, const struct draft_section *section,
+                  const struct config_strings *scopes)
 {
     for (size_t i = 0; i < scopes->count; i++)
         if (str_ends(str_of(scopes->items[i]), STR(",")))
@@ -149,14 +180,52 @@ static void check_commas(struct draft *draft, const struct draft_section *sectio
                        scopes->items[i]);
 }
 
-static void check_credential(struct draft *draft, const struct draft_section *section)
+// A file's database stands beside the file that names it; one by name alone would move about.
+static void resolve_sqlite(const struct draft_section *section, struct config_store *store)
 {
-    const struct config_credential *credential = section->object;
-    check_plaintext(draft, section, "token_url", &credential->token_url,
-                    credential->allow_plaintext);
-    check_tls(draft, section, &credential->tls, &credential->token_url);
-    check_client_secret(draft, section);
-    check_commas(draft, section, &credential->scopes);
+    struct str path = str_from(str_of(store->url), 7);
+    char *resolved = reader_resolve(section->place.file, path);
+    struct buf url;
+    buf_init(&url, (size_t)2 * VALUE_MAX);
+    if (buf_printf(&url, "sqlite:%s", resolved)) {
+        mem_free(store->url);
+        store->url = buf_take(&url);
+    }
+    buf_fini(&url);
+    mem_free(resolved);
+}
+
+static void check_useless(struct draft *draft, const struct draft_section *section,
+                          const char *const *keys, size_t count, const char *why)
+{
+    for (size_t i = 0; i < count; i++)
+        if (draft_has(section, keys[i]))
+            draft_fault(draft, section, draft_place(section, keys[i], 0), keys[i], "is not used %s",
+                        why);
+}
+
+static void check_store(struct draft *draft, const struct draft_section *section)
+{
+    static const char *const keys[] = {"key",     "key_previous", "timeout", "prefix",
+                                       "ca_file", "cert_file",    "key_file"};
+    struct config_store *store = &((struct config *)section->object)->store;
+    struct str url = str_of(store->url);
+    if (!store->url) {
+        if (!draft_is_broken(section, "url") && !draft_is_guessed(section, "url"))
+            check_useless(draft, section, keys, ARRAY_LEN(keys), "without url");
+        return;
+    }
+    if (str_starts(url, STR("sqlite:"))) {
+        check_useless(draft, section, keys + 3, 4, "with sqlite:");
+        resolve_sqlite(section, store);
+    } else if (!str_starts(url, STR("rediss://"))) {
+        check_useless(draft, section, keys + 4, 3, "without TLS, which rediss:// has");
+    } else {
+        check_certificate(draft, section, &store->tls);
+    }
+    check_missing(draft, section, "key");
+    check_binary_secret(draft, section, "key", store->key, STORE_KEY_MIN);
+    check_binary_secret(draft, section, "key_previous", store->key_previous, STORE_KEY_MIN);
 }
 
 // HS-3: a request would go round until something is exhausted.
@@ -260,7 +329,11 @@ void draft_check(struct draft *draft)
         case SECTION_ROUTE:
             check_commas(draft, section, &((struct config_route *)section->object)->scopes);
             break;
+        case SECTION_STORE:
+            check_store(draft, section);
+            break;
         case SECTION_LOG:
+        case SECTION_SCOPES:
         case SECTION_KINDS:
             break;
         }

@@ -84,6 +84,7 @@ static void slots_free(struct config *config)
     for (size_t i = 0; i < config->slot_count; i++) {
         mem_free(config->slots[i]->scope);
         mem_free(config->slots[i]->audience);
+        mem_free(config->slots[i]->authorization_details);
         strings_fini(&config->slots[i]->resource);
         mem_free(config->slots[i]);
     }

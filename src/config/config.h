@@ -58,6 +58,7 @@ enum config_auth_method {
     AUTH_TLS_CLIENT, // RFC 8705: tls_client_auth and self_signed_tls_client_auth
     AUTH_NONE
 };
+#define AUTH_METHODS (AUTH_NONE + 1)
 enum config_replay { REPLAY_NO, REPLAY_YES, REPLAY_SAFE_METHODS };
 enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
 enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
@@ -65,12 +66,13 @@ enum config_client_auth { CLIENT_AUTH_REPLACE, CLIENT_AUTH_KEEP, CLIENT_AUTH_REJ
 
 struct config_scope { // a line of [scopes CREDENTIAL]: Alias = wire-value ; description
     struct config_place place;
-    char *alias, *value, *description;
+    char *alias, *value, *description; // description NULL: none
 };
 
 struct config_login { // source = login
     struct config_url url;
-    char *body;     // JSON or form; %{env:NAME}, %{file:PATH}, %{credential:NAME} stand for secrets
+    char *body;     // JSON or form; %{env:NAME}, %{file:PATH}, %{credential:NAME} stand for
+                    // secrets, see template.h
     bool is_form;   // login_body_type = form
     char *token;    // JSON pointer (RFC 6901) to the token in the answer
     char *lifetime; // JSON pointer to its lifetime in seconds; NULL: login_ttl
@@ -83,21 +85,26 @@ struct config_credential {
     struct config_place place;
     int source;                  // enum config_source
     struct config_url token_url; // text NULL when it comes from the issuer's metadata
-    char *issuer;                // NULL: none
-    char *client_id;
+    char *issuer;                // NULL: none; exactly one of the two where a token is asked for
+    bool has_endpoint;           // one of them is there: always so for SOURCE_OAUTH
+    char *client_id; // NULL: none (AUTH_ASSERTION_FILE may do without, and what has no endpoint)
     struct secret *client_secret;      // NULL for methods without one
     struct secret *client_secret_next; // tried when the other is refused; NULL: none
     struct secret *signing_key;        // PEM, for private_key_jwt
-    char *signing_alg, *key_id;        // key_id NULL: thumbprint
-    char *assertion_file, *assertion_audience, *assertion_type;
-    struct config_headers param;          // name and value, added to the token request's form
+    char *signing_alg, *key_id;        // alg set for the _jwt methods; key_id NULL: thumbprint
+    char *signing_certificate;         // PEM file: adds x5t#S256; NULL: none
+    char *assertion_file;              // set for AUTH_ASSERTION_FILE
+    char *assertion_audience;          // NULL: the issuer if it is known, else the token endpoint
+    char *assertion_type;              // "JWT" or "client-authentication+jwt"
+    struct config_headers param;       // name and value, added to the token request's form
     struct config_headers request_header; // added to the token request's head
     char *authorization_details;          // RFC 9396, canonical JSON; NULL: none
-    bool dpop;
-    struct secret *dpop_key; // PEM, ES256; NULL: one is made at start
+    bool dpop;                            // header is then Authorization, prefix DPoP
+    struct secret *dpop_key;              // PEM, ES256; NULL: one is made at start
+    bool certificate_bound;  // RFC 8705 3: every upstream of its routes shows tls.cert_file, too
     struct secret *token;    // source = static
     int64_t token_expires_s; // UTC; 0: never
-    char *command;           // source = exec
+    char *command;           // source = exec: a command line, its first word an absolute path
     uint64_t command_timeout_ms;
     struct config_login login;
     uint64_t idle_ttl_ms;  // a token unused for so long is dead; 0: none
@@ -146,7 +153,7 @@ struct config_match { // one `match =` line
 struct config_slot {
     size_t index;
     const struct config_credential *credential;
-    char *scope; // sorted, de-duplicated, one space between; "" = leave the parameter out
+    char *scope; // wire values; sorted, de-duplicated, one space between; "" = leave it out
     char *audience;
     struct config_strings resource; // sorted
     char *authorization_details;    // canonical JSON; NULL: none

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "config/catalogue.h"
 #include "config/reader.h"
 #include "config/value.h"
 
@@ -66,7 +67,21 @@ static const struct draft_entry *find_entry(const struct draft_section *section,
 
 bool draft_has(const struct draft_section *section, const char *key)
 {
-    return find_entry(section, setting_find(section->kind, str_of(key)), 0) != NULL;
+    const struct draft_entry *entry =
+        find_entry(section, setting_find(section->kind, str_of(key)), 0);
+    return entry && !entry->is_unset;
+}
+
+bool draft_is_broken(const struct draft_section *section, const char *key)
+{
+    const struct draft_entry *entry =
+        find_entry(section, setting_find(section->kind, str_of(key)), 0);
+    return entry && entry->is_broken;
+}
+
+bool draft_is_guessed(const struct draft_section *section, const char *key)
+{
+    return section->guessed >> setting_index(setting_find(section->kind, str_of(key))) & 1;
 }
 
 struct config_place draft_place(const struct draft_section *section, const char *key, size_t item)
@@ -79,7 +94,9 @@ struct config_place draft_place(const struct draft_section *section, const char 
 static const size_t object_sizes[SECTION_KINDS] = {
     [SECTION_PROXY] = sizeof(struct config),
     [SECTION_LOG] = sizeof(struct config),
+    [SECTION_STORE] = sizeof(struct config),
     [SECTION_CREDENTIAL] = sizeof(struct config_credential),
+    [SECTION_SCOPES] = sizeof(struct catalogue),
     [SECTION_UPSTREAM] = sizeof(struct config_upstream),
     [SECTION_ROUTE] = sizeof(struct config_route),
 };
@@ -99,11 +116,17 @@ static void fini_settings(enum section_kind kind, void *object)
 
 void draft_object_free(enum section_kind kind, void *object)
 {
-    fini_settings(kind, object);
-    if (kind == SECTION_PROXY || kind == SECTION_LOG) // one object for both
-        fini_settings(kind == SECTION_PROXY ? SECTION_LOG : SECTION_PROXY, object);
-    if (kind == SECTION_CREDENTIAL)
-        mem_free(((struct config_credential *)object)->name);
+    for (unsigned other = 0; other < SECTION_KINDS; other++) // one object for all without a name
+        if (other == kind || (!section_infos[kind].is_named && !section_infos[other].is_named))
+            fini_settings((enum section_kind)other, object);
+    if (kind == SECTION_SCOPES)
+        catalogue_fini(object);
+    if (kind == SECTION_CREDENTIAL) {
+        struct config_credential *credential = object;
+        struct catalogue catalogue = {credential->catalogue, credential->catalogue_count};
+        catalogue_fini(&catalogue);
+        mem_free(credential->name);
+    }
     if (kind == SECTION_UPSTREAM)
         mem_free(((struct config_upstream *)object)->name);
     if (kind == SECTION_ROUTE) {
@@ -209,8 +232,8 @@ static bool is_known_section(struct draft *draft, struct config_place place, str
         return true;
     }
     config_faults_add(draft->faults, place,
-                      "unknown section [%.*s]; there are [proxy], [log], [credential NAME], "
-                      "[upstream NAME] and [route NAME]",
+                      "unknown section [%.*s]; there are [proxy], [log], [store], "
+                      "[credential NAME], [scopes NAME], [upstream NAME] and [route NAME]",
                       STR_ARG(kind));
     return false;
 }
@@ -300,7 +323,7 @@ static void report_unknown_key(struct draft *draft, struct config_place place, s
                     section_infos[section->kind].name);
         return;
     }
-    section->guessed |= 1u << setting_index(nearest);
+    section->guessed |= UINT64_C(1) << setting_index(nearest);
     draft_fault(draft, section, place, name, "unknown key; did you mean \"%s\"?", nearest->key);
 }
 
@@ -309,7 +332,7 @@ static size_t item_count(const struct setting *setting, const void *object)
     const void *field = (const char *)object + setting->offset;
     if (setting->type == SETTING_LIST)
         return ((const struct config_strings *)field)->count;
-    if (setting->type == SETTING_HEADERS)
+    if (setting->type == SETTING_HEADERS || setting->type == SETTING_PARAMS)
         return ((const struct config_headers *)field)->count;
     return 0;
 }
@@ -329,33 +352,37 @@ static void check_literal_secret(struct draft *draft, const struct setting *sett
                    place.file);
 }
 
-static void on_setting(void *arg, struct config_place place, struct str key, struct str value,
-                       bool is_verbatim)
+static void on_setting(void *arg, const struct reader_setting *read)
 {
     struct draft *draft = arg;
     struct draft_section *section = draft->current;
-    if (!section)
+    if (section && section->kind == SECTION_SCOPES)
+        catalogue_add(draft, section, read);
+    if (!section || section->kind == SECTION_SCOPES)
         return;
-    const struct setting *setting = setting_find(section->kind, key);
+    const struct setting *setting = setting_find(section->kind, read->key);
     if (!setting) {
-        report_unknown_key(draft, place, key);
+        report_unknown_key(draft, read->place, read->key);
         return;
     }
     const struct draft_entry *before =
         setting->flags & SETTING_REPEATS ? NULL : find_entry(section, setting, 0);
     if (before) {
-        draft_fault(draft, section, place, setting->key, "is set twice, first in line %u",
+        draft_fault(draft, section, read->place, setting->key, "is set twice, first in line %u",
                     before->line);
         return;
     }
-    struct draft_entry entry = {setting, place.line, item_count(setting, section->object)};
+    struct draft_entry entry = {.setting = setting, .line = read->place.line};
+    struct err err;
+    entry.first = item_count(setting, section->object);
+    entry.is_unset = value_is_unset(setting, read->value);
+    entry.is_broken = !value_set(setting, section->object, read->place, read->value, &err);
     section->entries = grow(section->entries, section->entry_count, sizeof entry);
     section->entries[section->entry_count++] = entry;
-    struct err err;
-    if (!value_set(setting, section->object, place, value, &err))
-        draft_fault(draft, section, place, setting->key, "%s", err.text);
+    if (entry.is_broken)
+        draft_fault(draft, section, read->place, setting->key, "%s", err.text);
     else if (setting->type == SETTING_SECRET)
-        check_literal_secret(draft, setting, place, is_verbatim);
+        check_literal_secret(draft, setting, read->place, read->is_verbatim);
 }
 
 static void set_defaults(struct draft *draft, struct draft_section *section)
@@ -393,7 +420,7 @@ void draft_fini(struct draft *draft)
 {
     for (size_t i = 0; i < draft->section_count; i++) {
         struct draft_section *section = draft->sections[i];
-        if (section->is_repeated)
+        if (section->is_repeated || section->kind == SECTION_SCOPES)
             draft_object_free(section->kind, section->object);
         mem_free(section->title);
         mem_free(section->name);

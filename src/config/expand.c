@@ -116,6 +116,29 @@ static bool replace_variables(struct str text, struct buf *out, struct err *err)
     return buf_append(out, text) || too_long(err);
 }
 
+// Where the text behind the closing quote starts; raw.len if there is none.
+static size_t quoted_len(struct str raw)
+{
+    size_t i = 1;
+    for (; i < raw.len; i++) {
+        if (raw.ptr[i] != '"')
+            continue;
+        if (i + 1 >= raw.len || raw.ptr[i + 1] != '"')
+            return i + 1;
+        i++;
+    }
+    return raw.len;
+}
+
+struct str expand_comment(struct str raw)
+{
+    size_t i = raw.len && raw.ptr[0] == '"' ? quoted_len(raw) : 0;
+    for (; i < raw.len; i++)
+        if (raw.ptr[i] == ';' && (i == 0 || is_blank(raw.ptr[i - 1])))
+            return str_trim(str_from(raw, i + 1));
+    return STR_NONE;
+}
+
 bool expand_value(struct str raw, struct buf *out, struct err *err)
 {
     if (!raw.len || raw.ptr[0] != '"')

@@ -12,5 +12,7 @@
 
 // raw: without white space at both ends. Appends to out.
 bool expand_value(struct str raw, struct buf *out, struct err *err) WARN_UNUSED;
+// The comment behind the value, without its ';'; empty if there is none.
+struct str expand_comment(struct str raw);
 
 #endif

@@ -264,8 +264,10 @@ static void give_setting(struct source *source, struct str key)
               "[credential NAME], …",
               STR_ARG(key));
     else
-        handler->on_setting(handler->arg, source->place, key, buf_str(&value),
-                            !str_has(source->raw, '$'));
+        handler->on_setting(handler->arg,
+                            &(struct reader_setting){source->place, key, buf_str(&value),
+                                                     expand_comment(source->raw),
+                                                     !str_has(source->raw, '$')});
     buf_fini(&value);
 }
 

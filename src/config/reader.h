@@ -10,14 +10,19 @@
 
 #define READER_LINE_MAX 8192 // bytes in a line
 
+struct reader_setting {
+    struct config_place place;
+    struct str key, value;
+    struct str comment; // behind the value, in the same line
+    bool is_verbatim;   // the value stands in the file as it is, no part came from a variable
+};
+
 struct reader_handler {
     // [KIND] or [KIND NAME]: starts a section; the settings that follow belong to it.
     void (*on_section)(void *arg, struct config_place place, struct str kind, struct str name);
     // A [ line that is no section: the settings that follow belong to nobody.
     void (*on_bad_section)(void *arg);
-    // is_verbatim: the value stands in the file as it is, no part came from a variable.
-    void (*on_setting)(void *arg, struct config_place place, struct str key, struct str value,
-                       bool is_verbatim);
+    void (*on_setting)(void *arg, const struct reader_setting *setting);
     void *arg;
 };
 

@@ -1,19 +1,34 @@
 // SPDX-License-Identifier: MIT
-// See settings.h. The rows are in settings_proxy.c and settings_parts.c; this file finds them.
+// See settings.h. The rows are in the files settings_*.c beside it; this file finds them.
 #include "config/settings.h"
 
 #include "config/settings_rows.h"
 
 const struct section_info section_infos[SECTION_KINDS] = {
-    [SECTION_PROXY] = {"proxy", false, "Where bearerd listens, who may call, and its limits."},
-    [SECTION_LOG] = {"log", false, "What is written to standard error, one line for each event."},
+    [SECTION_PROXY] = {"proxy", false, "Where bearerd listens, who may call, and its limits.",
+                       NULL},
+    [SECTION_LOG] = {"log", false, "What is written to standard error, one line for each event.",
+                     NULL},
+    [SECTION_STORE] =
+        {"store", false,
+         "Where tokens are kept beside memory: to survive a restart, and to be shared "
+         "by several processes. They are sealed (AES-256-GCM) with a key of yours.",
+         NULL},
     [SECTION_CREDENTIAL] = {"credential", true,
-                            "One registration at an authorization server: how access tokens are "
-                            "got, and in which field they are sent."},
+                            "One registration at an authorization server, or another way to get "
+                            "access tokens, and the field they are sent in.",
+                            NULL},
+    [SECTION_SCOPES] = {"scopes", true,
+                        "The scopes that the authorization server of the credential of that name "
+                        "knows, one a line: an alias, the value that is sent, and what it is for. "
+                        "Where there is such a catalogue, the scopes of the credential and its "
+                        "routes must be in it, by alias or by value; anything else is a fault.",
+                        "ItemsRead = items:read ; may read items"},
     [SECTION_UPSTREAM] = {"upstream", true,
-                          "A server that requests are forwarded to, and which requests those are."},
+                          "A server that requests are forwarded to, and which requests those are.",
+                          NULL},
     [SECTION_ROUTE] = {"route", true,
-                       "Which requests to an upstream get a token, and with which scopes."},
+                       "Which requests to an upstream get a token, and with which scopes.", NULL},
 };
 
 static const struct {
@@ -22,6 +37,7 @@ static const struct {
 } tables[SECTION_KINDS] = {
     [SECTION_PROXY] = {settings_proxy, &settings_proxy_count},
     [SECTION_LOG] = {settings_log, &settings_log_count},
+    [SECTION_STORE] = {settings_store, &settings_store_count},
     [SECTION_CREDENTIAL] = {settings_credential, &settings_credential_count},
     [SECTION_UPSTREAM] = {settings_upstream, &settings_upstream_count},
     [SECTION_ROUTE] = {settings_route, &settings_route_count},
@@ -29,7 +45,7 @@ static const struct {
 
 const struct setting *settings_of(enum section_kind kind, size_t *out_count)
 {
-    *out_count = *tables[kind].count;
+    *out_count = tables[kind].count ? *tables[kind].count : 0; // keys of [scopes] are free
     return tables[kind].rows;
 }
 

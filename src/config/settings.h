@@ -15,7 +15,9 @@
 enum section_kind {
     SECTION_PROXY,
     SECTION_LOG,
+    SECTION_STORE,
     SECTION_CREDENTIAL,
+    SECTION_SCOPES,
     SECTION_UPSTREAM,
     SECTION_ROUTE,
     SECTION_KINDS,
@@ -30,10 +32,15 @@ enum setting_type {   // the field's C type
     SETTING_DURATION, // uint64_t, milliseconds
     SETTING_MODE,     // uint64_t, octal
     SETTING_CHOICE,   // int, index into choices
+    SETTING_WORD,     // char *, one of choices
+    SETTING_TIME,     // int64_t, seconds since the epoch
     SETTING_SECRET,   // struct secret *
+    SETTING_TEMPLATE, // char *, text in which %{REFERENCE} stands for a secret
     SETTING_URL,      // struct config_url
-    SETTING_FILE,     // char *, path of a readable file
+    SETTING_FILE,     // char *, path of a readable PEM file
+    SETTING_PATH,     // char *, path of what may come later
     SETTING_HEADERS,  // struct config_headers
+    SETTING_PARAMS,   // struct config_headers, of form parameters
     SETTING_MATCHES,  // struct config_match * and count, of a route
 };
 
@@ -42,6 +49,19 @@ enum {                    // flags of a setting
     SETTING_REQUIRED = 2, // has no default and must be there
     SETTING_NO_EMPTY = 4, // an empty value would open something by mistake
 };
+
+enum {              // credentials that a setting is of use to; 0: all
+    FOR_OAUTH = 1,  // source = oauth
+    FOR_LOGIN = 2,  // source = login
+    FOR_EXEC = 4,   // source = exec with nothing but its command
+    FOR_STATIC = 8, // source = static with nothing but its token
+    // The same two with a token endpoint to fall back on.
+    FOR_EXEC_ASKING = 16,
+    FOR_STATIC_ASKING = 32,
+    FOR_ASKING = FOR_OAUTH | FOR_EXEC_ASKING | FOR_STATIC_ASKING,
+    FOR_ASKABLE = FOR_ASKING | FOR_EXEC | FOR_STATIC,
+};
+#define FOR_METHOD(method) (1u << (method))
 
 struct setting {
     enum section_kind section;
@@ -54,6 +74,8 @@ struct setting {
     const char *zero;           // the word that stands for 0 ("auto", "none"); NULL: none
     const char *const *choices; // ends with NULL
     item_fn *item;              // of texts and of each word of a list
+    unsigned sources;           // FOR_…: whose setting it is; 0: everybody's
+    unsigned methods;           // FOR_METHOD(): the same by auth_method
     const char *help;           // one to three sentences; the first says what it is
     const char *more;           // when the default needs words: "the url's own host"
     const char *example;        // a value
@@ -63,6 +85,7 @@ struct section_info {
     const char *name; // "credential"
     bool is_named;    // [credential NAME]
     const char *help;
+    const char *free_line; // an example, where the keys are the user's own; else NULL
 };
 extern const struct section_info section_infos[SECTION_KINDS];
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The rows of [proxy] and [log]. See settings.h for what the columns mean.
+// The rows of [proxy], [log] and [store]. See settings.h for what the columns mean.
 #include "config/config.h"
 #include "config/settings_rows.h"
 
@@ -82,3 +82,33 @@ const struct setting settings_log[] = {
      .help = "Whether to write a line for each request.", .example = "yes"},
 };
 const size_t settings_log_count = ARRAY_LEN(settings_log);
+
+const struct setting settings_store[] = {
+    {TEXT("url", config, store.url), .section = SECTION_STORE, .item = item_store_url,
+     .help = "Where tokens are kept: sqlite:PATH for the processes of one machine, "
+             "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// (the same over TLS) or "
+             "redis+unix://[[USER]:PASSWORD@]PATH for those of several.",
+     .more = "tokens are kept in memory only", .example = "sqlite:/var/lib/bearerd/tokens.db"},
+    {SECRET("key", config, store.key), .section = SECTION_STORE,
+     .help = "Secret that tokens are sealed with, 16 bytes or more; needed with url. Processes "
+             "that share a store need the same.",
+     .example = "file:/etc/bearerd/store_key"},
+    {SECRET("key_previous", config, store.key_previous), .section = SECTION_STORE,
+     .help = "The key before this one: what was sealed with it can still be opened.",
+     .example = "file:/etc/bearerd/store_key.old"},
+    {TEXT("prefix", config, store.prefix), .section = SECTION_STORE, .flags = SETTING_NO_EMPTY,
+     .fallback = "bearerd:", .item = item_scope, .help = "What the keys in Redis begin with.",
+     .example = "staging:bearerd:"},
+    {PEM_FILE("ca_file", config, store.tls.ca_file), .section = SECTION_STORE, .help = CA_HELP,
+     .more = "the system's authorities", .example = "/etc/bearerd/redis-ca.pem"},
+    {PEM_FILE("cert_file", config, store.tls.cert_file), .section = SECTION_STORE,
+     .help = "PEM file of the client certificate to show to Redis; needs key_file.",
+     .example = "/etc/bearerd/client.pem"},
+    {PEM_FILE("key_file", config, store.tls.key_file), .section = SECTION_STORE,
+     .help = "PEM file of the certificate's private key.", .example = "/etc/bearerd/client.key"},
+    {DURATION("timeout", config, store.timeout_ms), .section = SECTION_STORE, .fallback = "1s",
+     .min = 10, .max = MS_MINUTE,
+     .help = "How long the store may take for one operation; then bearerd goes on without it.",
+     .example = "500ms"},
+};
+const size_t settings_store_count = ARRAY_LEN(settings_store);

@@ -5,10 +5,10 @@
 
 #include "config/settings.h"
 
-extern const struct setting settings_proxy[], settings_log[], settings_credential[],
-    settings_upstream[], settings_route[];
-extern const size_t settings_proxy_count, settings_log_count, settings_credential_count,
-    settings_upstream_count, settings_route_count;
+extern const struct setting settings_proxy[], settings_log[], settings_store[],
+    settings_credential[], settings_upstream[], settings_route[];
+extern const size_t settings_proxy_count, settings_log_count, settings_store_count,
+    settings_credential_count, settings_upstream_count, settings_route_count;
 
 #define MS_SECOND UINT64_C(1000)
 #define MS_MINUTE (60 * MS_SECOND)
@@ -31,10 +31,24 @@ extern const size_t settings_proxy_count, settings_log_count, settings_credentia
 #define DURATION(name, owner, field) ROW(name, SETTING_DURATION, uint64_t, owner, field)
 #define MODE(name, owner, field)     ROW(name, SETTING_MODE, uint64_t, owner, field)
 #define CHOICE(name, owner, field)   ROW(name, SETTING_CHOICE, int, owner, field)
+#define WORD(name, owner, field)     ROW(name, SETTING_WORD, char *, owner, field)
+#define TIME(name, owner, field)     ROW(name, SETTING_TIME, int64_t, owner, field)
+#define TEMPLATE(name, owner, field) ROW(name, SETTING_TEMPLATE, char *, owner, field)
 #define SECRET(name, owner, field)   ROW(name, SETTING_SECRET, struct secret *, owner, field)
 #define URL(name, owner, field)      ROW(name, SETTING_URL, struct config_url, owner, field)
-#define PATH(name, owner, field)     ROW(name, SETTING_FILE, char *, owner, field)
+#define PEM_FILE(name, owner, field) ROW(name, SETTING_FILE, char *, owner, field)
+#define PATH(name, owner, field)     ROW(name, SETTING_PATH, char *, owner, field)
+#define PARAMS(name, owner, field)   ROW(name, SETTING_PARAMS, struct config_headers, owner, field)
 #define HEADERS(name, owner, field)  ROW(name, SETTING_HEADERS, struct config_headers, owner, field)
 #define MATCHES(name, owner, field)  ROW(name, SETTING_MATCHES, struct config_match *, owner, field)
+
+#define CA_HELP                                                                                    \
+    "PEM file of the certification authorities to trust instead of the system's. A file that "     \
+    "cannot be read is a fault, never a reason to go on without it."
+#define PROXY_HELP                                                                                 \
+    "Proxy to connect through: http://, https://, socks4://, socks4a://, socks5:// or "            \
+    "socks5h://, "                                                                                 \
+    "host and port, with user:password@ where needed. Variables such as https_proxy in the "       \
+    "environment have no effect."
 
 #endif

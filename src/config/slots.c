@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // From names to pointers, and from routes to the tokens they need. Routes that need the same token
-// share a slot: same credential, same set of scopes in any order, same audience, same resources.
-#include <stdio.h>
+// share a slot: same credential, same set of scopes in any order, same audience, resources and
+// authorization details.
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/catalogue.h"
 #include "config/draft.h"
 #include "config/value.h"
 
-#define ROUTE_CREDENTIALS_MAX 16
-#define NAMES_SHOWN           8
+#define ROUTE_CREDENTIALS_MAX 8
 #define IDENTITY_MAX          (1u << 20)
 
 struct slots { // while routes are resolved
@@ -18,81 +18,6 @@ struct slots { // while routes are resolved
     char **identities; // the map's keys
     size_t cap;
 };
-
-// "api, billing, …" of a kind of section; for messages.
-static void list_names(const struct draft *draft, enum section_kind kind, char *out, size_t size)
-{
-    size_t len = 0;
-    unsigned shown = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < draft->section_count && shown <= NAMES_SHOWN && len < size; i++) {
-        const struct draft_section *section = draft->sections[i];
-        if (section->kind != kind || section->is_repeated)
-            continue;
-        const char *name = shown < NAMES_SHOWN ? section->name : "…";
-        int more = snprintf(out + len, size - len, "%s%s", shown ? ", " : "", name);
-        len += more > 0 ? (size_t)more : 0;
-        shown++;
-    }
-}
-
-static const char *nearest_name(const struct draft *draft, enum section_kind kind, struct str name)
-{
-    unsigned best = nearest_limit(name) + 1;
-    const char *nearest = NULL;
-    for (size_t i = 0; i < draft->section_count; i++) {
-        if (draft->sections[i]->kind != kind)
-            continue;
-        unsigned distance = str_distance(name, str_of(draft->sections[i]->name), best);
-        if (distance < best) {
-            best = distance;
-            nearest = draft->sections[i]->name;
-        }
-    }
-    return nearest;
-}
-
-// What the section that `key = name` of a route means became; NULL after a fault.
-static void *find_named(struct draft *draft, const struct draft_section *route,
-                        enum section_kind kind, const char *key, const char *name)
-{
-    const struct draft_section *found = draft_find(draft, kind, name);
-    if (found && found->kind == kind)
-        return found->object;
-    struct config_place place = draft_place(route, key, 0);
-    const char *nearest = nearest_name(draft, kind, str_of(name));
-    char names[400];
-    list_names(draft, kind, names, sizeof names);
-    if (nearest)
-        draft_fault(draft, route, place, key, "there is no [%s %s]; did you mean \"%s\"?", key,
-                    name, nearest);
-    else if (*names)
-        draft_fault(draft, route, place, key, "there is no [%s %s]; there are: %s", key, name,
-                    names);
-    else
-        draft_fault(draft, route, place, key, "there is no [%s %s]", key, name);
-    return NULL;
-}
-
-// The object of the only section of a kind; NULL after a fault, or silently when there is none at
-// all.
-static void *find_only(struct draft *draft, const struct draft_section *route,
-                       enum section_kind kind, const char *key)
-{
-    const struct config *config = draft->config;
-    size_t count = kind == SECTION_UPSTREAM ? config->upstream_count : config->credential_count;
-    size_t index = setting_index(setting_find(SECTION_ROUTE, str_of(key)));
-    if (count == 1)
-        return kind == SECTION_UPSTREAM ? (void *)config->upstreams[0]
-                                        : (void *)config->credentials[0];
-    if (count == 0 || (route->guessed >> index & 1))
-        return NULL;
-    char names[400];
-    list_names(draft, kind, names, sizeof names);
-    draft_fault(draft, route, route->place, NULL,
-                "there are several %ss: say which is meant by %s = one of %s", key, key, names);
-    return NULL;
-}
 
 static int compare_texts(const void *a, const void *b)
 {
@@ -134,24 +59,49 @@ static void slot_free(struct config_slot *slot)
 {
     mem_free(slot->scope);
     mem_free(slot->audience);
+    mem_free(slot->authorization_details);
     strings_fini(&slot->resource);
     mem_free(slot);
 }
 
+// Does what a route asks for make a difference to the token?
+static bool is_scoped(const struct config_credential *credential)
+{
+    return credential->source != SOURCE_LOGIN &&
+           (credential->source != SOURCE_STATIC || credential->has_endpoint);
+}
+
+static void add_scopes(struct config_strings *set, const struct config_strings *more,
+                       const struct config_credential *credential)
+{
+    for (size_t i = 0; i < more->count; i++)
+        strings_add(set, mem_strdup(catalogue_value(credential, more->items[i])));
+}
+
+// route: NULL for a token that no route asks for, but a login.
 static struct config_slot *slot_new(const struct config_route *route,
                                     const struct config_credential *credential)
 {
+    static const struct config_route none;
     struct config_slot *slot = mem_alloc(sizeof *slot);
     struct config_strings scopes = {0};
+    route = route ? route : &none;
     slot->credential = credential;
-    add_all(&scopes, &credential->scopes);
-    add_all(&scopes, &route->scopes);
+    slot->scope = mem_strdup("");
+    if (!is_scoped(credential))
+        return slot;
+    add_scopes(&scopes, &credential->scopes, credential);
+    add_scopes(&scopes, &route->scopes, credential);
     normalise(&scopes);
+    mem_free(slot->scope);
     slot->scope = join(&scopes);
     strings_fini(&scopes);
     slot->audience = mem_strdup(route->audience ? route->audience : credential->audience);
     add_all(&slot->resource, route->resource.count ? &route->resource : &credential->resource);
     normalise(&slot->resource);
+    slot->authorization_details =
+        mem_strdup(route->authorization_details ? route->authorization_details
+                                                : credential->authorization_details);
     return slot;
 }
 
@@ -166,7 +116,7 @@ static char *slot_identity(const struct config_slot *slot)
     struct buf out;
     buf_init(&out, (size_t)4 * IDENTITY_MAX);
     bool ok = append_field(&out, slot->credential->name) && append_field(&out, slot->scope) &&
-              append_field(&out, slot->audience);
+              append_field(&out, slot->audience) && append_field(&out, slot->authorization_details);
     for (size_t i = 0; ok && i < slot->resource.count; i++)
         ok = append_field(&out, slot->resource.items[i]);
     if (!ok)
@@ -174,18 +124,9 @@ static char *slot_identity(const struct config_slot *slot)
     return buf_take(&out);
 }
 
-static const struct config_slot *slot_get(struct slots *slots, const struct config_route *route,
-                                          const struct config_credential *credential)
+static void keep(struct slots *slots, struct config_slot *slot, char *identity)
 {
     struct config *config = slots->draft->config;
-    struct config_slot *slot = slot_new(route, credential);
-    char *identity = slot_identity(slot);
-    struct config_slot *known = map_get(&slots->by_identity, str_of(identity));
-    if (known) {
-        mem_free(identity);
-        slot_free(slot);
-        return known;
-    }
     if (config->slot_count == slots->cap) {
         slots->cap = slots->cap ? 2 * slots->cap : 16;
         config->slots = mem_realloc(config->slots, slots->cap * sizeof(void *));
@@ -195,7 +136,70 @@ static const struct config_slot *slot_get(struct slots *slots, const struct conf
     config->slots[slot->index] = slot;
     slots->identities[slot->index] = identity;
     map_put(&slots->by_identity, str_of(identity), slot);
+}
+
+// The credential whose token authorises the login of this one; NULL: none. Silent.
+static const struct config_credential *authoriser_of(const struct draft *draft,
+                                                     const struct config_credential *credential)
+{
+    if (credential->source != SOURCE_LOGIN || !credential->login.credential)
+        return NULL;
+    const struct draft_section *found =
+        draft_find(draft, SECTION_CREDENTIAL, credential->login.credential);
+    return found ? found->object : NULL;
+}
+
+static bool is_circle(const struct draft *draft, const struct config_credential *credential)
+{
+    const struct config_credential *up = authoriser_of(draft, credential);
+    for (size_t i = 0; up && up != credential && i < draft->config->credential_count; i++)
+        up = authoriser_of(draft, up);
+    return up != NULL; // itself, or in the circle that it leads into
+}
+
+// An authoriser's slot stands before those that need it.
+static const struct config_slot *slot_get(struct slots *slots, const struct config_route *route,
+                                          const struct config_credential *credential)
+{
+    const struct config_credential *authoriser = authoriser_of(slots->draft, credential);
+    const struct config_slot *before = NULL;
+    if (authoriser && !is_circle(slots->draft, credential))
+        before = slot_get(slots, NULL, authoriser);
+    struct config_slot *slot = slot_new(route, credential);
+    char *identity = slot_identity(slot);
+    struct config_slot *known = map_get(&slots->by_identity, str_of(identity));
+    if (known) {
+        mem_free(identity);
+        slot_free(slot);
+        return known;
+    }
+    slot->authoriser = before;
+    keep(slots, slot, identity);
     return slot;
+}
+
+static void check_login_credential(struct draft *draft, const struct draft_section *section)
+{
+    const struct config_credential *credential = section->object;
+    const char *key = "login_credential", *name = credential->login.credential;
+    struct config_place place = draft_place(section, key, 0);
+    const struct config_credential *authoriser =
+        name ? draft_named(draft, section, SECTION_CREDENTIAL, key, name) : NULL;
+    if (!authoriser || credential->source != SOURCE_LOGIN)
+        return;
+    if (is_circle(draft, credential))
+        draft_fault(draft, section, place, key,
+                    "goes round in a circle: a token of %s is needed to get one of %s",
+                    credential->name, name);
+    else if (authoriser->dpop)
+        draft_fault(draft, section, place, key,
+                    "tokens of %s are bound to a key (dpop = yes); a login cannot bear them", name);
+    for (size_t i = 0; authoriser->header && i < credential->request_header.count; i++)
+        if (str_eq_nocase(str_of(credential->request_header.items[i].name),
+                          str_of(authoriser->header)))
+            draft_fault(draft, section, draft_place(section, "request_header", i), "request_header",
+                        "%s is the field that the token of %s is sent in", authoriser->header,
+                        name);
 }
 
 static void add_slot(struct slots *slots, const struct draft_section *section,
@@ -231,7 +235,8 @@ static bool is_none(const struct config_strings *names)
 
 static void resolve_none(struct slots *slots, const struct draft_section *section)
 {
-    static const char *const useless[] = {"scopes", "audience", "resource"};
+    static const char *const useless[] = {
+        "scopes", "audience", "resource", "authorization_details", "replay_on_401", "replay_limit"};
     const struct config_route *route = section->object;
     if (route->credential_names.count > 1)
         draft_fault(slots->draft, section, draft_place(section, "credential", 0), "credential",
@@ -258,14 +263,14 @@ static void resolve_credentials(struct slots *slots, const struct draft_section 
     route->slots = mem_array(names->count ? names->count : 1, sizeof(void *));
     const struct config_credential *named;
     if (!names->count) {
-        named = find_only(slots->draft, section, SECTION_CREDENTIAL, "credential");
+        named = draft_only(slots->draft, section, SECTION_CREDENTIAL, "credential");
         if (named)
             add_slot(slots, section, named);
         return;
     }
     for (size_t i = 0; i < names->count; i++) {
         named =
-            find_named(slots->draft, section, SECTION_CREDENTIAL, "credential", names->items[i]);
+            draft_named(slots->draft, section, SECTION_CREDENTIAL, "credential", names->items[i]);
         if (named)
             add_slot(slots, section, named);
     }
@@ -276,60 +281,8 @@ static void resolve_upstream(struct draft *draft, const struct draft_section *se
     struct config_route *route = section->object;
     route->upstream =
         route->upstream_name
-            ? find_named(draft, section, SECTION_UPSTREAM, "upstream", route->upstream_name)
-            : find_only(draft, section, SECTION_UPSTREAM, "upstream");
-}
-
-// T20: one field must not come from two sides. `section` is that of the headers. True: a fault was
-// added.
-static bool check_set_headers(struct draft *draft, const struct draft_section *section,
-                              const struct config_headers *headers,
-                              const struct config_route *route)
-{
-    for (size_t i = 0; i < headers->count; i++)
-        for (size_t j = 0; j < route->slot_count; j++) {
-            const struct config_credential *credential = route->slots[j]->credential;
-            if (!credential->header ||
-                !str_eq_nocase(str_of(headers->items[i].name), str_of(credential->header)))
-                continue;
-            draft_fault(draft, section, draft_place(section, "set_header", i), "set_header",
-                        "%s is the field that route %s sends the token of credential %s in",
-                        headers->items[i].name, route->name, credential->name);
-            return true;
-        }
-    return false;
-}
-
-static void check_upstream_headers(struct draft *draft)
-{
-    const struct config *config = draft->config;
-    for (size_t i = 0; i < draft->section_count; i++) {
-        const struct draft_section *section = draft->sections[i];
-        if (section->kind != SECTION_UPSTREAM)
-            continue;
-        const struct config_upstream *upstream = section->object;
-        bool is_told = !upstream->set_header.count;
-        for (size_t j = 0; !is_told && j < config->route_count; j++)
-            is_told = config->routes[j]->upstream == upstream &&
-                      check_set_headers(draft, section, &upstream->set_header, config->routes[j]);
-    }
-}
-
-static void warn_of_unused(struct draft *draft)
-{
-    const struct config *config = draft->config;
-    for (size_t i = 0; i < draft->section_count; i++) {
-        const struct draft_section *section = draft->sections[i];
-        bool is_used = section->kind != SECTION_CREDENTIAL && section->kind != SECTION_UPSTREAM;
-        if (section->kind == SECTION_UPSTREAM)
-            is_used = ((struct config_upstream *)section->object)->unmatched == UNMATCHED_PASS;
-        for (size_t j = 0; !is_used && j < config->route_count; j++)
-            is_used = config->routes[j]->upstream == section->object;
-        for (size_t j = 0; !is_used && j < config->slot_count; j++)
-            is_used = config->slots[j]->credential == section->object;
-        if (!is_used && config->route_count)
-            draft_warn(draft, section, NULL, "no route uses it");
-    }
+            ? draft_named(draft, section, SECTION_UPSTREAM, "upstream", route->upstream_name)
+            : draft_only(draft, section, SECTION_UPSTREAM, "upstream");
 }
 
 void draft_resolve(struct draft *draft)
@@ -337,6 +290,10 @@ void draft_resolve(struct draft *draft)
     struct slots slots = {.draft = draft};
     struct config *config = draft->config;
     map_init(&slots.by_identity);
+    catalogue_assign(draft);
+    for (size_t i = 0; i < draft->section_count; i++)
+        if (draft->sections[i]->kind == SECTION_CREDENTIAL)
+            check_login_credential(draft, draft->sections[i]);
     const struct draft_section *first = NULL;
     for (size_t i = 0; i < draft->section_count; i++) {
         const struct draft_section *section = draft->sections[i];
@@ -345,7 +302,8 @@ void draft_resolve(struct draft *draft)
         struct config_route *route = section->object;
         resolve_upstream(draft, section);
         resolve_credentials(&slots, section);
-        (void)check_set_headers(draft, section, &route->set_header, route);
+        for (size_t j = 0; j < route->slot_count; j++)
+            catalogue_check(draft, section, &route->scopes, route->slots[j]->credential);
         if (!first && !is_none(&route->credential_names))
             first = section;
     }
@@ -357,6 +315,5 @@ void draft_resolve(struct draft *draft)
         mem_free(slots.identities[i]);
     mem_free(slots.identities);
     map_fini(&slots.by_identity);
-    check_upstream_headers(draft);
-    warn_of_unused(draft);
+    draft_check_routes(draft);
 }

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "config/reader.h"
+#include "config/template.h"
 #include "config/url.h"
 #include "config/value_number.h"
 
@@ -59,8 +60,58 @@ static bool set_list(const struct setting *setting, struct config_strings *field
     return true;
 }
 
-static bool set_bool(bool *field, struct str text, struct err *err)
+// Index of the choice that text is; -1 after a fault.
+static int find_choice(const struct setting *setting, struct str text, struct err *err)
 {
+    unsigned best = nearest_limit(text) + 1;
+    const char *nearest = NULL;
+    struct buf known;
+    for (int i = 0; setting->choices[i]; i++) {
+        struct str choice = str_of(setting->choices[i]);
+        if (str_eq(text, choice))
+            return i;
+        unsigned distance = str_distance(text, choice, best);
+        if (distance < best) {
+            best = distance;
+            nearest = setting->choices[i];
+        }
+    }
+    if (nearest) {
+        err_set(err, "unknown value \"%.*s\"; did you mean \"%s\"?", STR_ARG(text), nearest);
+        return -1;
+    }
+    buf_init(&known, 512);
+    value_describe(setting, &known);
+    err_set(err, "unknown value \"%.*s\"; it must be %.*s", STR_ARG(text),
+            STR_ARG(buf_str(&known)));
+    buf_fini(&known);
+    return -1;
+}
+
+static bool set_choice(const struct setting *setting, int *field, struct str text, struct err *err)
+{
+    int index = find_choice(setting, text, err);
+    if (index >= 0)
+        *field = index;
+    return index >= 0;
+}
+
+static bool set_word(const struct setting *setting, char **field, struct str text, struct err *err)
+{
+    if (find_choice(setting, text, err) < 0)
+        return false;
+    mem_free(*field);
+    *field = str_dup(text);
+    return true;
+}
+
+static bool set_bool(const struct setting *setting, bool *field, struct str text, struct err *err)
+{
+    if (setting->choices) { // two words of its own
+        int index = find_choice(setting, text, err);
+        *field = index == 1;
+        return index >= 0;
+    }
     static const char *const words[][2] = {{"no", "yes"}, {"false", "true"}, {"off", "on"}};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         for (unsigned side = 0; side < 2; side++)
@@ -71,39 +122,12 @@ static bool set_bool(bool *field, struct str text, struct err *err)
     return err_set(err, "\"%.*s\" is neither yes nor no", STR_ARG(text));
 }
 
-static bool set_choice(const struct setting *setting, int *field, struct str text, struct err *err)
-{
-    unsigned best = nearest_limit(text) + 1;
-    const char *nearest = NULL;
-    struct buf known;
-    for (int i = 0; setting->choices[i]; i++) {
-        struct str choice = str_of(setting->choices[i]);
-        if (str_eq(text, choice)) {
-            *field = i;
-            return true;
-        }
-        unsigned distance = str_distance(text, choice, best);
-        if (distance < best) {
-            best = distance;
-            nearest = setting->choices[i];
-        }
-    }
-    if (nearest)
-        return err_set(err, "unknown value \"%.*s\"; did you mean \"%s\"?", STR_ARG(text), nearest);
-    buf_init(&known, 512);
-    value_describe(setting, &known);
-    err_set(err, "unknown value \"%.*s\"; it must be %.*s", STR_ARG(text),
-            STR_ARG(buf_str(&known)));
-    buf_fini(&known);
-    return false;
-}
-
 // A relative path counts from the folder of the file it stands in, here as everywhere.
-static char *secret_reference(struct config_place place, struct str text)
+char *value_secret_reference(const char *file, struct str text)
 {
     if (!str_starts(text, STR("file:")) || text.len == 5)
         return str_dup(text);
-    char *path = reader_resolve(place.file, str_from(text, 5));
+    char *path = reader_resolve(file, str_from(text, 5));
     struct buf reference;
     buf_init(&reference, SECRET_MAX);
     if (!buf_printf(&reference, "file:%s", path))
@@ -115,7 +139,7 @@ static char *secret_reference(struct config_place place, struct str text)
 static bool set_secret(struct secret **field, struct config_place place, struct str text,
                        struct err *err)
 {
-    char *reference = secret_reference(place, text);
+    char *reference = value_secret_reference(place.file, text);
     struct secret *secret = secret_new(reference, err);
     mem_free_secret(reference);
     if (!secret)
@@ -148,19 +172,23 @@ static bool set_file(char **field, struct config_place place, struct str text, s
     return true;
 }
 
-static bool add_header(struct config_headers *field, struct str text, struct err *err)
+static bool set_template(char **field, struct config_place place, struct str text, struct err *err)
 {
-    size_t colon;
-    if (!str_find(text, ':', &colon))
-        return err_set(err, "there is no \":\"; write it as Name: value");
-    char *name = item_header_name((struct str){text.ptr, colon}, err);
-    if (!name)
+    char *value = template_new(place.file, text, err);
+    if (!value)
         return false;
-    struct str value = str_trim(str_from(text, colon + 1));
+    mem_free_secret(*field);
+    *field = value;
+    return true;
+}
+
+// What both kinds of pairs have in common. Takes name.
+static bool add_pair(struct config_headers *field, char *name, struct str value, struct err *err)
+{
     for (size_t i = 0; i < value.len; i++)
         if (((unsigned char)value.ptr[i] < 0x20 && value.ptr[i] != '\t') || value.ptr[i] == 0x7f) {
             mem_free(name);
-            return err_set(err, "the field's value holds a control character");
+            return err_set(err, "the value holds a control character");
         }
     for (size_t i = 0; i < field->count; i++)
         if (str_eq_nocase(str_of(field->items[i].name), str_of(name))) {
@@ -170,6 +198,24 @@ static bool add_header(struct config_headers *field, struct str text, struct err
     field->items = mem_realloc(field->items, (field->count + 1) * sizeof *field->items);
     field->items[field->count++] = (struct config_header){.name = name, .value = str_dup(value)};
     return true;
+}
+
+static bool add_header(struct config_headers *field, struct str text, struct err *err)
+{
+    size_t colon;
+    if (!str_find(text, ':', &colon))
+        return err_set(err, "there is no \":\"; write it as Name: value");
+    char *name = item_header_name((struct str){text.ptr, colon}, err);
+    return name && add_pair(field, name, str_trim(str_from(text, colon + 1)), err);
+}
+
+static bool add_param(struct config_headers *field, struct str text, struct err *err)
+{
+    struct str name;
+    if (!str_word(&text, &name) || !str_trim(text).len)
+        return err_set(err, "there is no value; write it as name value");
+    char *checked = item_param_name(name, err);
+    return checked && add_pair(field, checked, str_trim(text), err);
 }
 
 static bool add_match(const struct setting *setting, struct config_route *route,
@@ -183,12 +229,14 @@ static bool add_match(const struct setting *setting, struct config_route *route,
     return true;
 }
 
-// An empty value of a text, list, URL or file means "not set": ${CA_FILE:-} can be left empty.
-static bool is_unset(const struct setting *setting, struct str text)
+bool value_is_unset(const struct setting *setting, struct str text)
 {
-    bool has_empty = setting->type == SETTING_TEXT || setting->type == SETTING_LIST ||
-                     setting->type == SETTING_URL || setting->type == SETTING_FILE;
-    return !text.len && has_empty && !setting->fallback &&
+    static const bool has_empty[] = {
+        [SETTING_TEXT] = true, [SETTING_LIST] = true,     [SETTING_URL] = true,
+        [SETTING_FILE] = true, [SETTING_WORD] = true,     [SETTING_TIME] = true,
+        [SETTING_PATH] = true, [SETTING_TEMPLATE] = true, [SETTING_MATCHES] = false,
+    };
+    return !text.len && has_empty[setting->type] && !setting->fallback &&
            !(setting->flags & (SETTING_REQUIRED | SETTING_NO_EMPTY));
 }
 
@@ -201,7 +249,7 @@ bool value_set(const struct setting *setting, void *object, struct config_place 
                struct str text, struct err *err)
 {
     void *field = field_of(setting, object);
-    if (is_unset(setting, text))
+    if (value_is_unset(setting, text))
         return true;
     if (!text.len && !may_be_empty(setting))
         return err_set(err, "the value is empty");
@@ -211,7 +259,7 @@ bool value_set(const struct setting *setting, void *object, struct config_place 
     case SETTING_LIST:
         return set_list(setting, field, text, err);
     case SETTING_BOOL:
-        return set_bool(field, text, err);
+        return set_bool(setting, field, text, err);
     case SETTING_NUMBER:
     case SETTING_SIZE:
     case SETTING_DURATION:
@@ -219,14 +267,26 @@ bool value_set(const struct setting *setting, void *object, struct config_place 
         return value_number(setting, text, field, err);
     case SETTING_CHOICE:
         return set_choice(setting, field, text, err);
+    case SETTING_WORD:
+        return set_word(setting, field, text, err);
+    case SETTING_TIME:
+        return value_time(text, field, err);
     case SETTING_SECRET:
         return set_secret(field, place, text, err);
+    case SETTING_TEMPLATE:
+        return set_template(field, place, text, err);
     case SETTING_URL:
         return url_parse(text, field, err);
     case SETTING_FILE:
         return set_file(field, place, text, err);
+    case SETTING_PATH:
+        mem_free(*(char **)field);
+        *(char **)field = reader_resolve(place.file, text);
+        return true;
     case SETTING_HEADERS:
         return add_header(field, text, err);
+    case SETTING_PARAMS:
+        return add_param(field, text, err);
     case SETTING_MATCHES:
         return add_match(setting, object, place, text, err);
     }
@@ -257,7 +317,10 @@ void value_fini(const struct setting *setting, void *object)
     void *field = field_of(setting, object);
     switch (setting->type) {
     case SETTING_TEXT: // a proxy's URL may hold a password
+    case SETTING_WORD:
+    case SETTING_TEMPLATE:
     case SETTING_FILE:
+    case SETTING_PATH:
         mem_free_secret(*(char **)field);
         *(char **)field = NULL;
         break;
@@ -272,6 +335,7 @@ void value_fini(const struct setting *setting, void *object)
         url_fini(field);
         break;
     case SETTING_HEADERS:
+    case SETTING_PARAMS:
         headers_fini(field);
         break;
     case SETTING_MATCHES:
@@ -283,6 +347,7 @@ void value_fini(const struct setting *setting, void *object)
     case SETTING_DURATION:
     case SETTING_MODE:
     case SETTING_CHOICE:
+    case SETTING_TIME:
         break;
     }
 }

@@ -10,10 +10,15 @@
 // object: the struct that setting->offset counts from. place.file: what relative paths count from.
 bool value_set(const struct setting *setting, void *object, struct config_place place,
                struct str text, struct err *err) WARN_UNUSED;
+// An empty value of a text, list, URL or file means "not set": ${CA_FILE:-} can be left empty.
+bool value_is_unset(const struct setting *setting, struct str text);
 void value_fini(const struct setting *setting, void *object);
 
 // "yes or no", "a duration from 100ms to 10m": for messages and documents. Appends to out.
 void value_describe(const struct setting *setting, struct buf *out);
+
+// A secret's reference in which a relative path counts from the folder of `file`.
+char *value_secret_reference(const char *file, struct str text) WARN_UNUSED;
 
 void strings_add(struct config_strings *strings, char *taken);
 void strings_fini(struct config_strings *strings);

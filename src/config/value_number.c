@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "config/value.h"
 
@@ -86,6 +87,51 @@ bool value_number(const struct setting *setting, struct str text, uint64_t *out,
     return true;
 }
 
+// Cuts `digits` digits and what must follow them off *rest.
+static bool cut_number(struct str *rest, size_t digits, struct str follow, int *out)
+{
+    uint64_t value;
+    if (rest->len < digits || !str_to_u64((struct str){rest->ptr, digits}, &value))
+        return false;
+    *rest = str_from(*rest, digits);
+    *out = (int)value;
+    if (!str_starts(*rest, follow))
+        return false;
+    *rest = str_from(*rest, follow.len);
+    return true;
+}
+
+static bool parse_rfc3339(struct str text, int64_t *out)
+{
+    struct tm tm = {0};
+    bool ok =
+        cut_number(&text, 4, STR("-"), &tm.tm_year) && cut_number(&text, 2, STR("-"), &tm.tm_mon) &&
+        cut_number(&text, 2, STR("T"), &tm.tm_mday) &&
+        cut_number(&text, 2, STR(":"), &tm.tm_hour) && cut_number(&text, 2, STR(":"), &tm.tm_min) &&
+        cut_number(&text, 2, STR("Z"), &tm.tm_sec) && !text.len;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    struct tm given = tm;
+    *out = ok ? timegm(&tm) : 0;
+    // timegm() takes the 31st of February for the 3rd of March.
+    return *out > 0 && tm.tm_mday == given.tm_mday && tm.tm_mon == given.tm_mon &&
+           tm.tm_hour == given.tm_hour && tm.tm_min == given.tm_min && tm.tm_sec == given.tm_sec;
+}
+
+bool value_time(struct str text, int64_t *out, struct err *err)
+{
+    uint64_t epoch;
+    if (str_to_u64(text, &epoch) && epoch > 0 && epoch <= INT64_MAX / 1000) {
+        *out = (int64_t)epoch;
+        return true;
+    }
+    return parse_rfc3339(text, out) ||
+           err_set(err,
+                   "\"%.*s\" is neither a time in UTC, as 2030-01-31T12:00:00Z is, nor seconds "
+                   "since 1970",
+                   STR_ARG(text));
+}
+
 void value_number_text(enum setting_type type, uint64_t value, char *out)
 {
     const struct unit *unit = units_of(type);
@@ -114,17 +160,25 @@ static const char *noun_of(const struct setting *setting)
         return "yes or no";
     case SETTING_SECRET:
         return "env:NAME, file:PATH, credential:NAME or the secret itself";
+    case SETTING_TIME:
+        return "a time in UTC, as 2030-01-31T12:00:00Z, or seconds since 1970";
     case SETTING_URL:
         return "a URL";
     case SETTING_FILE:
         return "the path of a readable file";
+    case SETTING_PATH:
+        return "the path of a file";
     case SETTING_HEADERS:
         return "Name: value";
+    case SETTING_PARAMS:
+        return "name value";
     case SETTING_MATCHES:
         return "[METHOD ...] PATTERN";
     case SETTING_LIST:
         return "words separated by spaces";
     case SETTING_TEXT:
+    case SETTING_TEMPLATE:
+    case SETTING_WORD:
     case SETTING_CHOICE:
         break;
     }

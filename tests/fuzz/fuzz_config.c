@@ -35,8 +35,37 @@ static void write_file(const uint8_t *data, size_t size)
             abort();                                                                               \
     } while (0)
 
+static void check_asking(const struct config_credential *credential)
+{
+    bool by_secret = credential->auth_method <= AUTH_CLIENT_SECRET_JWT;
+    bool by_jwt = credential->auth_method == AUTH_CLIENT_SECRET_JWT ||
+                  credential->auth_method == AUTH_PRIVATE_KEY_JWT;
+    PROMISE((credential->token_url.host != NULL) != (credential->issuer != NULL));
+    PROMISE(credential->client_id || credential->auth_method == AUTH_ASSERTION_FILE);
+    PROMISE(!by_secret == !credential->client_secret);
+    PROMISE(!by_jwt == !credential->signing_alg);
+    PROMISE(credential->signing_key || credential->auth_method != AUTH_PRIVATE_KEY_JWT);
+    PROMISE(credential->assertion_file || credential->auth_method != AUTH_ASSERTION_FILE);
+    PROMISE(credential->tls.cert_file || credential->auth_method != AUTH_TLS_CLIENT);
+}
+
+static void check_credential(const struct config_credential *credential)
+{
+    const struct config_login *login = &credential->login;
+    PROMISE(credential->header && credential->prefix && credential->auth_method <= AUTH_NONE);
+    PROMISE(credential->has_endpoint || credential->source != SOURCE_OAUTH);
+    if (credential->has_endpoint)
+        check_asking(credential);
+    PROMISE(!credential->tls.cert_file == !credential->tls.key_file);
+    PROMISE((credential->source == SOURCE_EXEC) == (credential->command != NULL));
+    PROMISE((credential->source == SOURCE_STATIC) == (credential->token != NULL));
+    PROMISE((credential->source == SOURCE_LOGIN) ==
+            (login->url.host && login->body && login->token));
+}
+
 static void check_promises(const struct config *config)
 {
+    PROMISE(!config->store.url == !config->store.key);
     PROMISE(config->upstream_count > 0 && config->workers > 0 && config->listen.count > 0);
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_route *route = config->routes[i];
@@ -46,8 +75,7 @@ static void check_promises(const struct config *config)
     }
     for (size_t i = 0; i < config->credential_count; i++) {
         const struct config_credential *credential = config->credentials[i];
-        PROMISE(credential->token_url.host && credential->client_id && credential->header);
-        PROMISE(credential->client_secret || credential->auth_method == AUTH_NONE);
+        check_credential(credential);
     }
     for (size_t i = 0; i < config->upstream_count; i++)
         PROMISE(config->upstreams[i]->url.path[0] == '/' && config->upstreams[i]->hosts.count > 0);

@@ -191,7 +191,7 @@ static void test_credential_faults(void **state)
         {{.credential = TOKEN_URL "client_id = id\nclient_secret = env:BEARERD_UNSET\n"},
          "5: [credential main] client_secret: the environment variable BEARERD_UNSET is not set"},
         {{.credential = CREDENTIAL "auth_method = none\n"},
-         "5: [credential main] client_secret: would never be sent: auth_method is none"},
+         "5: [credential main] client_secret: is not used with auth_method = none"},
         {{.credential = CREDENTIAL "auth_method = client_secret_bassic\n"},
          "6: [credential main] auth_method: unknown value \"client_secret_bassic\"; did you mean "
          "\"client_secret_basic\"?"},
@@ -359,10 +359,9 @@ static void test_section_faults(void **state)
          "12: [log] level: unknown value \"warning\"; did you mean \"warn\"?"},
         {{.more = "[rout b]\nmatch = /b\n"},
          "11: unknown section [rout b]; did you mean [route b]?"},
-        {{.more = "[store]\nurl = x\n"},
-         "11: unknown section [store]; there are [proxy], [log], [credential NAME], [upstream "
-         "NAME] "
-         "and [route NAME]"},
+        {{.more = "[tls]\nurl = x\n"},
+         "11: unknown section [tls]; there are [proxy], [log], [store], [credential NAME], [scopes "
+         "NAME], [upstream NAME] and [route NAME]"},
         {{.more = "[route]\nmatch = /b\n"}, "11: [route] needs a name, as in [route main]"},
         {{.more = "[log main]\n"}, "11: [log] takes no name"},
         {{.more = "[route a b]\nmatch = /b\n"}, "11: the name \"a b\" is more than one word"},

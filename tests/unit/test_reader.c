@@ -25,11 +25,11 @@ static void on_bad_section(void *arg)
         abort();
 }
 
-static void on_setting(void *arg, struct config_place place, struct str key, struct str value,
-                       bool is_verbatim)
+static void on_setting(void *arg, const struct reader_setting *read)
 {
-    if (!buf_printf(arg, "%u%s%.*s=<%.*s> ", place.line, is_verbatim ? "" : "$", STR_ARG(key),
-                    STR_ARG(value)))
+    if (!buf_printf(arg, "%u%s%.*s=<%.*s>%s%.*s ", read->place.line, read->is_verbatim ? "" : "$",
+                    STR_ARG(read->key), STR_ARG(read->value), read->comment.len ? ";" : "",
+                    STR_ARG(read->comment)))
         abort();
 }
 
