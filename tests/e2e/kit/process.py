@@ -2,6 +2,7 @@
 """A program under test: its output is read as it comes, so that tests wait for lines and not for time; stopped by
 its own pid, and its exit status looked at."""
 import collections
+import pathlib
 import re
 import signal
 import socket
@@ -26,6 +27,12 @@ def wait_until(condition, timeout=10, what="condition"):
             return value
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
         time.sleep(0.01)
+
+
+def half_closed(port):
+    """Connections to the port that the other side has ended and ours has not (CLOSE_WAIT): forgotten descriptors."""
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[1].split(":")[1], 16) == port and row[3] == "08" for row in rows)
 
 
 class Process:
