@@ -41,8 +41,10 @@ class Process:
         self.lines = []
         self._changed = threading.Condition()
         self._ended = False
+        # setpriv, so that nothing outlives a test run that is killed
+        command = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)]
         self.process = subprocess.Popen(
-            list(map(str, argv)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", env=env, cwd=cwd, start_new_session=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
