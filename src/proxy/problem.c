@@ -18,10 +18,8 @@ static const struct problem_kind kinds[] = {
     {"origin-not-allowed", "Web pages of this origin may not call", "http_request_denied"},
     {"key-required", "A client key is required", "http_request_denied"},
     {"user-not-allowed", "This user may not call", "http_request_denied"},
-    {"client-authorization", "The request has an Authorization of its own",
-     "http_request_denied"},
-    {"token-in-query", "The request has an access token in its query",
-     "http_request_denied"},
+    {"client-authorization", "The request has an Authorization of its own", "http_request_denied"},
+    {"token-in-query", "The request has an access token in its query", "http_request_denied"},
     {"no-upstream", "Nothing is configured for this address", "destination_not_found"},
     {"no-route", "No route allows this request", "http_request_denied"},
     {"loop", "The request has come round in a circle", "proxy_loop_detected"},
@@ -119,8 +117,10 @@ void problem_reply(struct request *request, const struct problem *problem, struc
         .fields = fields,
         .is_whole = true,
         .body = {storage->ptr, ok ? body_len : 0},
-        // What follows a refused CONNECT may be meant for the tunnel: never a request (RFC 9931).
-        .close = str_eq(request->method, STR("CONNECT")),
+        // What follows a refused CONNECT or Upgrade may be of another protocol: never a request
+        // (RFC 9931).
+        .close = str_eq(request->method, STR("CONNECT")) ||
+                 fields_find(&request->fields, STR("Upgrade")),
     };
     request_reply(request, &reply);
     mem_free(fields);
