@@ -298,7 +298,7 @@ static ssize_t link_send_plain(struct link *link, const struct str *parts, size_
 {
     struct iovec vector[LINK_PARTS_MAX];
     for (size_t i = 0; i < part_count; i++)
-        vector[i] = (struct iovec){(void *)(uintptr_t)parts[i].ptr, parts[i].len};
+        vector[i] = (struct iovec){mem_unconst(parts[i].ptr), parts[i].len};
     struct msghdr message = {.msg_iov = vector, .msg_iovlen = part_count};
     for (;;) {
         ssize_t sent = sendmsg(link->fd, &message, MSG_NOSIGNAL);

@@ -11,7 +11,7 @@
 #include "http/server.h"
 #include "http/server_private.h"
 
-#define BLOCK_SIZE_MAX (64 * 1024)
+#define BLOCK_SIZE_MAX ((size_t)64 * 1024)
 
 static void req_make_abort_visible(struct req *req)
 {
@@ -51,9 +51,9 @@ static bool is_bodyless(const struct req *req, int status)
 static struct MHD_Response *response_new(struct req *req, const struct reply *reply)
 {
     if (reply->status == 204 || reply->status == 205)
-        return MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer(0, mem_unconst(""), MHD_RESPMEM_PERSISTENT);
     if (reply->is_whole) // borrowed until on_end; libmicrohttpd is done with it before
-        return MHD_create_response_from_buffer(reply->body.len, (void *)(uintptr_t)reply->body.ptr,
+        return MHD_create_response_from_buffer(reply->body.len, mem_unconst(reply->body.ptr),
                                                MHD_RESPMEM_PERSISTENT);
     size_t block = reply->length < BLOCK_SIZE_MAX ? (size_t)reply->length + 1 : BLOCK_SIZE_MAX;
     uint64_t size = reply->length == REPLY_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : reply->length;

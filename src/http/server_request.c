@@ -16,7 +16,7 @@
 #include "http/server_private.h"
 
 #define SPARE_MAX      1024
-#define TARGET_MAX     (128 * 1024)
+#define TARGET_MAX     ((size_t)128 * 1024)
 #define REPLY_ROOM_MIN 1536 // of the pool, behind the request: for a problem's fields
 
 // -- the object --------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ void *handler_on_target(void *arg, const char *target, struct MHD_Connection *mh
         // 0.9.75 parses the query into the connection's pool and hangs when that is exhausted: an
         // empty query is all it sees. The bytes are its own buffer's, which it is about to modify
         // anyway.
-        char *query = strchr((char *)(uintptr_t)target, '?');
+        char *query = strchr(mem_unconst(target), '?');
         if (query && query[1])
             query[1] = '\0';
         // Cookies it copies into the pool to parse them, but only the first Cookie field: this one.

@@ -10,7 +10,7 @@
 #include "http/server.h"
 #include "http/server_private.h"
 
-#define MESSAGE_MAX (64 * 1024)
+#define MESSAGE_MAX ((size_t)64 * 1024)
 
 static bool append_date(struct buf *out)
 {

@@ -7,7 +7,7 @@
 #include "proxy/inject.h"
 #include "proxy/proxy_private.h"
 
-#define BUFFER_MAX (64 * 1024) // request body bytes held for the upstream
+#define BUFFER_MAX ((size_t)64 * 1024) // request body bytes held for the upstream
 
 static const struct config *config_of(const struct exchange *exchange)
 {

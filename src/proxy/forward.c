@@ -10,8 +10,9 @@
 #include "base/log.h"
 #include "proxy/forward_private.h"
 
-#define INTERIM_MAX  20          // 1xx responses before the final one
-#define KEEP_MEM_MAX (64 * 1024) // buffers up to this stay with the object for the next request
+#define INTERIM_MAX 20 // 1xx responses before the final one
+#define KEEP_MEM_MAX                                                                               \
+    ((size_t)64 * 1024) // buffers up to this stay with the object for the next request
 
 static void forward_fail(struct forward *forward, enum forward_error error, const char *why)
 {

@@ -62,7 +62,10 @@ static bool append_quoted(struct buf *out, const char *text)
 {
     bool ok = buf_append_char(out, '"');
     for (size_t i = 0; text[i] && i < DETAIL_MAX; i++) {
-        char c = text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?';
+        bool is_plain = text[i] >= ' ' && text[i] < 0x7f;
+        char c = '?';
+        if (is_plain)
+            c = text[i];
         if (c == '"' || c == '\\')
             ok = ok && buf_append_char(out, '\\');
         ok = ok && buf_append_char(out, c);
