@@ -160,6 +160,8 @@ static struct guard_verdict req_check_head(struct req *req, const char *method, 
     MHD_get_connection_values_n(req->mhd, MHD_HEADER_KIND, on_field, &collector);
     if (collector.overflow)
         return (struct guard_verdict){431, "too many header fields"};
+    if (str_has(buf_str(&req->target), ' ')) // RFC 9112 3: never repaired by guessing
+        return (struct guard_verdict){400, "malformed request line"};
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     req->pub.head_len = info ? info->header_size : 0;
