@@ -18,8 +18,8 @@ struct buf {
 };
 
 void buf_init(struct buf *buf, size_t max); // allocates nothing
-void buf_fini(struct buf *buf);             // wipes, for most of what passes here is somebody's data
-void buf_clear(struct buf *buf);            // len = 0, memory kept
+void buf_fini(struct buf *buf);  // wipes, for most of what passes here is somebody's data
+void buf_clear(struct buf *buf); // len = 0, memory kept
 
 // Makes room for `more` bytes behind len. False if the ceiling forbids it.
 bool buf_reserve(struct buf *buf, size_t more) WARN_UNUSED;

@@ -19,9 +19,18 @@ struct log_field {
     bool is_number;
 };
 
-#define F_STR(field, view)  {.name = (field), .text = (view)}
-#define F_TEXT(field, text_) {.name = (field), .text = str_of(text_)}
-#define F_NUM(field, value) {.name = (field), .number = (uint64_t)(value), .is_number = true}
+#define F_STR(field, view)                                                                         \
+    {                                                                                              \
+        .name = (field), .text = (view)                                                            \
+    }
+#define F_TEXT(field, text_)                                                                       \
+    {                                                                                              \
+        .name = (field), .text = str_of(text_)                                                     \
+    }
+#define F_NUM(field, value)                                                                        \
+    {                                                                                              \
+        .name = (field), .number = (uint64_t)(value), .is_number = true                            \
+    }
 
 void log_set_level(enum log_level level); // any thread; default LOG_INFO
 bool log_is_on(enum log_level level);

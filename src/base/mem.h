@@ -22,7 +22,17 @@ void mem_free_secret(char *text);
 // Compares secrets in a time that depends on the lengths only.
 int mem_secret_differs(const char *a, size_t a_len, const char *b, size_t b_len);
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+// For interfaces of others that take a plain pointer and do not write through it.
+static inline void *mem_unconst(const void *ptr)
+{
+    union {
+        const void *readable;
+        void *plain;
+    } either = {.readable = ptr};
+    return either.plain;
+}
+
+#define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

@@ -17,7 +17,7 @@ struct str {
 // For printf: "%.*s", STR_ARG(s)
 #define STR_ARG(s) (int)(s).len, (s).len ? (s).ptr : ""
 
-struct str str_of(const char *text); // NULL gives an empty view
+struct str str_of(const char *text);             // NULL gives an empty view
 struct str str_from(struct str s, size_t start); // the rest of s from start on
 bool str_eq(struct str a, struct str b);
 bool str_eq_nocase(struct str a, struct str b);

@@ -8,7 +8,8 @@
 static const struct command commands[] = {
     {"serve", "[-c FILE]", "run the proxy", cli_serve},
     {"check", "[-c FILE]", "read the configuration and report every fault in it", cli_check},
-    {"explain", "[-c FILE] METHOD URL", "say what would happen to a request", cli_explain},
+    {"explain", "[-c FILE] [-H 'NAME: VALUE'] METHOD URL", "say what would happen to a request",
+     cli_explain},
     {"ping", "[-c FILE]", "ask a running bearerd whether it answers", cli_ping},
     {"demo", "[--once]", "show the proxy at work on built-in servers", cli_demo},
     {"version", "", "versions of bearerd and of its libraries", cli_version},

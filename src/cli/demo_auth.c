@@ -60,9 +60,11 @@ static bool base64_append(struct buf *out, struct str in)
             group |= (unsigned)(unsigned char)in.ptr[i + 1] << 8;
         if (left > 2)
             group |= (unsigned)(unsigned char)in.ptr[i + 2];
-        char quad[4] = {digits[group >> 18], digits[group >> 12 & 63],
-                        left > 1 ? digits[group >> 6 & 63] : '=',
-                        left > 2 ? digits[group & 63] : '='};
+        char quad[4] = {digits[group >> 18], digits[group >> 12 & 63], '=', '='};
+        if (left > 1)
+            quad[2] = digits[group >> 6 & 63];
+        if (left > 2)
+            quad[3] = digits[group & 63];
         if (!buf_append(out, (struct str){quad, sizeof(quad)}))
             return false;
     }
@@ -99,7 +101,9 @@ static bool form_get(struct str form, struct str name, struct buf *out)
             return false;
         is_found = true;
         for (size_t i = eq + 1; i < pair.len; i++) {
-            char c = pair.ptr[i] == '+' ? ' ' : pair.ptr[i];
+            char c = pair.ptr[i];
+            if (c == '+')
+                c = ' ';
             if (c == '%') {
                 int high = i + 2 < pair.len ? str_hex_digit(pair.ptr[i + 1]) : -1;
                 int low = high >= 0 ? str_hex_digit(pair.ptr[i + 2]) : -1;

@@ -8,7 +8,7 @@
 
 static bool is_sound(const struct config_upstream *upstream)
 {
-    return upstream && upstream->url.path && upstream->mount;
+    return upstream && upstream->url.path;
 }
 
 // Takes out what a fault left half-built; `keep` decides, the objects are freed.
@@ -48,6 +48,22 @@ static void config_prune(struct config *config)
         config->upstreams[i]->index = i;
 }
 
+// A mount left out is "/" for the only upstream that leaves it out. Several would be in each
+// other's way there; they are reached by their hosts.
+static void config_default_mount(struct config *config)
+{
+    struct config_upstream *without = NULL;
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        if (config->upstreams[i]->mount)
+            continue;
+        if (without)
+            return;
+        without = config->upstreams[i];
+    }
+    if (without)
+        without->mount = mem_strdup("/");
+}
+
 struct config *config_inspect(const char *path, struct config_faults *faults)
 {
     struct draft draft = {.config = mem_alloc(sizeof(struct config)), .faults = faults};
@@ -58,6 +74,7 @@ struct config *config_inspect(const char *path, struct config_faults *faults)
     draft_resolve(&draft);
     draft_fini(&draft);
     config_prune(draft.config);
+    config_default_mount(draft.config);
     config_faults_sort(faults);
     config_faults_sort(&draft.config->warnings);
     return draft.config;

@@ -16,11 +16,12 @@ const struct setting settings_upstream[] = {
          "Hosts that select this upstream, in absolute-form targets (clients that use http_proxy) "
          "and in the Host field.",
      .more = "the host of url", .example = "api.example.com api.example.com:8443"},
-    {TEXT("mount", config_upstream, mount), .section = SECTION_UPSTREAM, .fallback = "/",
-     .flags = SETTING_NO_EMPTY, .item = item_mount,
+    {TEXT("mount", config_upstream, mount), .section = SECTION_UPSTREAM, .flags = SETTING_NO_EMPTY,
+     .item = item_mount,
      .help = "Path prefix that selects this upstream when the host does not; it is swapped for "
-             "url's base path. The longest wins.",
-     .example = "/orders"},
+             "url's base path. The longest wins. Several upstreams that leave it out are reached "
+             "by their hosts alone.",
+     .more = "/ for the only upstream that leaves it out", .example = "/orders"},
     {CHOICE("unmatched", config_upstream, unmatched), .section = SECTION_UPSTREAM,
      .fallback = "reject", .choices = unmatched_words,
      .help = "What happens to requests that no route matches: reject answers 403, pass forwards "

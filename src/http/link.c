@@ -31,7 +31,6 @@ struct link {
     void *owner;
     CURL *easy;          // NULL once a plain socket was taken out
     struct multi *multi; // TLS: its own; plain: NULL
-    SSL *ssl;            // TLS: libcurl's, to be asked only
     struct watch watch;
     struct list dead_link;
     struct task fail_task; // it could not even be started: told from the loop
@@ -116,11 +115,6 @@ static void link_on_done(void *easy, int code)
     }
     link->fd = fd;
     link->is_connected = true;
-    if (link->multi) {
-        struct curl_tlssessioninfo *tls = NULL;
-        curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls);
-        link->ssl = tls && tls->backend == CURLSSLBACKEND_OPENSSL ? tls->internals : NULL;
-    }
     if (!link->multi) {
         multi_remove(link->context->multi, link->easy);
         curl_easy_cleanup(link->easy);
@@ -275,6 +269,15 @@ static ssize_t link_recv_plain(struct link *link, char *out, size_t out_max)
     }
 }
 
+// To be asked right behind curl_easy_recv(): later libcurl does not give the TLS session away.
+static bool link_was_closed_properly(const struct link *link)
+{
+    struct curl_tlssessioninfo *tls = NULL;
+    curl_easy_getinfo(link->easy, CURLINFO_TLS_SSL_PTR, &tls);
+    return tls && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals &&
+           (SSL_get_shutdown(tls->internals) & SSL_RECEIVED_SHUTDOWN);
+}
+
 ssize_t link_recv(struct link *link, char *out, size_t out_max)
 {
     if (link->is_drained && !link->has_hung_up)
@@ -287,15 +290,15 @@ ssize_t link_recv(struct link *link, char *out, size_t out_max)
     if (code == CURLE_AGAIN)
         return LINK_AGAIN;
     // libcurl takes the end of the connection for the end of the data; only a close_notify is that.
-    bool is_cut = !got && link->ssl && !(SSL_get_shutdown(link->ssl) & SSL_RECEIVED_SHUTDOWN);
-    return code == CURLE_OK && !is_cut ? (ssize_t)got : LINK_FAILED;
+    bool is_whole = got > 0 || link_was_closed_properly(link);
+    return code == CURLE_OK && is_whole ? (ssize_t)got : LINK_FAILED;
 }
 
 static ssize_t link_send_plain(struct link *link, const struct str *parts, size_t part_count)
 {
     struct iovec vector[LINK_PARTS_MAX];
     for (size_t i = 0; i < part_count; i++)
-        vector[i] = (struct iovec){(void *)(uintptr_t)parts[i].ptr, parts[i].len};
+        vector[i] = (struct iovec){mem_unconst(parts[i].ptr), parts[i].len};
     struct msghdr message = {.msg_iov = vector, .msg_iovlen = part_count};
     for (;;) {
         ssize_t sent = sendmsg(link->fd, &message, MSG_NOSIGNAL);

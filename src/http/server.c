@@ -56,13 +56,24 @@ static void on_tick(struct timer *timer)
 
 // -- connections -------------------------------------------------------------------------------
 
+void conn_break(struct conn *conn)
+{
+    const struct req *req = conn->req;
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    // A body that ends with the connection would look whole behind an orderly end: dissolving the
+    // connection resets it.
+    if (req && req->ends_by_close && !connect(conn->fd, &nobody, sizeof nobody))
+        return;
+    shutdown(conn->fd, SHUT_RDWR);
+}
+
 static void on_deadline(struct timer *timer)
 {
     // libmicrohttpd's own limit is on inactivity: a byte now and then would hold a connection for
     // ever.
-    const struct conn *conn = CONTAINER_OF(timer, struct conn, deadline);
+    struct conn *conn = CONTAINER_OF(timer, struct conn, deadline);
     log_debug("client.too_slow", F_NUM("fd", conn->fd));
-    shutdown(conn->fd, SHUT_RDWR);
+    conn_break(conn);
 }
 
 void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
@@ -149,7 +160,7 @@ static void server_pause_accepting(struct server *server)
     timer_start(server->loop, &server->sweep_timer, SWEEP_MS);
 }
 
-static bool is_out_of_resources(int code)
+static bool is_resource_error(int code)
 {
     return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
 }
@@ -166,9 +177,12 @@ static void on_listener_ready(struct watch *watch, unsigned ready)
         }
         int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            server->is_out_of_resources = false;
             server_add_connection(server, listener, fd);
-        } else if (is_out_of_resources(errno)) {
-            log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
+        } else if (is_resource_error(errno)) {
+            if (!server->is_out_of_resources)
+                log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
+            server->is_out_of_resources = true; // said once, until an accept works again
             server_pause_accepting(server);
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
@@ -247,12 +261,17 @@ static size_t keep_encoded(void *arg, struct MHD_Connection *mhd, char *text)
 
 static struct MHD_Daemon *server_start_daemon(struct server *server)
 {
-    uint64_t seconds = (server->config.keepalive_timeout_ms + 999) / 1000;
+    // On inactivity in any state: the real limits are our own deadlines.
+    uint64_t limit_ms = server->config.keepalive_timeout_ms > server->config.body_timeout_ms
+                            ? server->config.keepalive_timeout_ms
+                            : server->config.body_timeout_ms;
+    uint64_t seconds = limit_ms / 1000 + 2;
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)server->config.header_limit, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)server->config.max_connections + 1, NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)(seconds ? seconds : 1), NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)seconds, NULL},
+        // 0.9.75 answers what it refuses itself with its head sent twice: leave that to the guard.
+        {MHD_OPTION_STRICT_FOR_CLIENT, server->parses_in_place ? 0 : 1, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
         {MHD_OPTION_END, 0, NULL},
     };

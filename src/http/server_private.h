@@ -23,6 +23,7 @@ struct server {
     bool parses_in_place; // libmicrohttpd before 1.0: the guard checks the layout, queries are
                           // hidden
     bool is_draining;
+    bool is_out_of_resources; // accept failed for want of descriptors or memory
     struct watch epoll_watch; // libmicrohttpd's own epoll descriptor
     struct task run_task;
     struct timer tick_timer;  // libmicrohttpd's inactivity limits want a run now and then
@@ -64,7 +65,8 @@ struct req {
     enum req_phase phase;
     bool was_announced; // the handler knows of it: on_end is owed
     bool is_accepted, is_draining, is_suspended, is_gone;
-    bool ends_by_close;
+    bool ends_by_close; // the end of the reply's body is the end of the connection
+    bool is_taken_over; // the reply went out by hand; what still comes is read and thrown away
     size_t drained_len;
     struct MHD_Response *response; // ours until it is queued
     int status;
@@ -81,6 +83,7 @@ static inline struct req *req_of(struct request *request)
 // server.c
 #define SWEEP_MS 100
 void server_want_run(struct server *server);
+void conn_break(struct conn *conn); // so that no reply under way can look whole
 void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none
 
 // server_request.c
@@ -88,5 +91,17 @@ void req_free(struct req *req);
 void req_abandon(struct req *req); // its connection is closing and nobody said so
 void req_suspend(struct req *req);
 void req_resume(struct req *req);
+bool req_has_body(const struct req *req);
+void req_reset_on_close(const struct req *req, bool on);
+
+// server_takeover.c
+// Sends a whole reply by hand, while the request's body is still to come, and closes our side.
+// libmicrohttpd would only do it after the last byte of the body, or close with unread bytes, which
+// can reset the reply away. False: it did not go out.
+bool req_take_over(struct req *req, const struct reply *reply);
+// A body up to this is read to its end when the answer is known before: many a client reads only
+// when it has sent everything.
+#define DRAIN_MAX     ((size_t)1024 * 1024)
+#define DRAIN_TIME_MS 5000
 
 #endif

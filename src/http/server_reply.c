@@ -11,18 +11,12 @@
 #include "http/server.h"
 #include "http/server_private.h"
 
-#define BLOCK_SIZE_MAX (64 * 1024)
+#define BLOCK_SIZE_MAX ((size_t)64 * 1024)
 
 static void req_make_abort_visible(struct req *req)
 {
     // A connection with a limit of its own moves to the list that is looked through on every run.
-    unsigned seconds = (unsigned)((req->server->config.keepalive_timeout_ms + 999) / 1000) + 1;
-    MHD_set_connection_option(req->mhd, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
-    if (req->ends_by_close) {
-        // The close is the only end mark such a body has; a reset is the only way to break it.
-        struct linger reset = {.l_onoff = 1, .l_linger = 0};
-        setsockopt(req->conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    }
+    MHD_set_connection_option(req->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
     server_want_run(req->server);
 }
 
@@ -31,14 +25,20 @@ static ssize_t on_read(void *arg, uint64_t position, char *out, size_t out_max)
     (void)position;
     struct req *req = arg;
     ssize_t got = req->is_gone ? PULL_ABORT : req->server->ops->on_pull(&req->pub, out, out_max);
-    if (got > 0)
+    if (got > 0) {
+        conn_set_deadline(req->conn, req->server->config.body_timeout_ms); // to take this
         return got;
+    }
     if (got == PULL_WAIT) {
+        conn_set_deadline(req->conn, 0);
         req_suspend(req);
         return 0;
     }
-    if (got == PULL_END)
+    if (got == PULL_END) {
+        if (req->ends_by_close)
+            req_reset_on_close(req, false);
         return MHD_CONTENT_READER_END_OF_STREAM;
+    }
     req_make_abort_visible(req);
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
@@ -50,11 +50,11 @@ static bool is_bodyless(const struct req *req, int status)
 
 static struct MHD_Response *response_new(struct req *req, const struct reply *reply)
 {
-    if (reply->is_whole) // borrowed until on_end; libmicrohttpd is done with it before
-        return MHD_create_response_from_buffer(reply->body.len, (void *)(uintptr_t)reply->body.ptr,
-                                               MHD_RESPMEM_PERSISTENT);
     if (reply->status == 204 || reply->status == 205)
-        return MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer(0, mem_unconst(""), MHD_RESPMEM_PERSISTENT);
+    if (reply->is_whole) // borrowed until on_end; libmicrohttpd is done with it before
+        return MHD_create_response_from_buffer(reply->body.len, mem_unconst(reply->body.ptr),
+                                               MHD_RESPMEM_PERSISTENT);
     size_t block = reply->length < BLOCK_SIZE_MAX ? (size_t)reply->length + 1 : BLOCK_SIZE_MAX;
     uint64_t size = reply->length == REPLY_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : reply->length;
     if (is_bodyless(req, reply->status))
@@ -85,18 +85,37 @@ static bool response_add_field(struct MHD_Response *response, const struct field
     return ok;
 }
 
+// Is so much of the request's body still to come that reading it all first is not worth it?
+static bool body_is_long_to_come(const struct req *req)
+{
+    if (!req_has_body(req) || req->phase > REQ_BODY)
+        return false;
+    return req->pub.body == BODY_CHUNKED || req->pub.content_length > DRAIN_MAX;
+}
+
 void request_reply(struct request *request, const struct reply *reply)
 {
     struct req *req = req_of(request);
-    if (req->response || req->phase == REQ_REPLYING)
+    if (req->response || req->is_taken_over || req->phase == REQ_REPLYING)
         return;
+    if (body_is_long_to_come(req) && reply->is_whole && req_take_over(req, reply)) {
+        if (req->phase == REQ_BODY) {
+            req->is_draining = true;
+            conn_set_deadline(req->conn, DRAIN_TIME_MS);
+        }
+        req_resume(req);
+        return;
+    }
     struct MHD_Response *response = response_new(req, reply);
     if (!response) {
         log_error("reply.no_memory");
         request_abort(request);
         return;
     }
-    if (reply->close || req->server->is_draining)
+    // libmicrohttpd 0.9.75 reads trailers loosely enough to end them where others do not: what
+    // follows a chunked request is not taken for another one.
+    bool is_loose = request->body == BODY_CHUNKED && req->server->parses_in_place;
+    if (reply->close || is_loose || req->server->is_draining)
         response_add_field(response, &(struct field){STR("Connection"), STR("close")});
     for (size_t i = 0; reply->fields && i < reply->fields->count; i++)
         if (!response_add_field(response, &reply->fields->items[i]))
@@ -105,8 +124,10 @@ void request_reply(struct request *request, const struct reply *reply)
                          request->minor == 0 && !is_bodyless(req, reply->status);
     req->response = response;
     req->status = reply->status;
-    if (req->phase == REQ_BODY)
+    if (req->phase == REQ_BODY) {
         req->is_draining = true;
+        conn_set_deadline(req->conn, DRAIN_TIME_MS);
+    }
     req_resume(req);
 }
 

@@ -15,12 +15,8 @@
 #include "http/server_handler.h"
 #include "http/server_private.h"
 
-#define SPARE_MAX  1024
-#define TARGET_MAX (128 * 1024)
-// A body up to this is read to its end when the answer is known before: many a client reads only
-// when it has sent everything.
-#define DRAIN_MAX      (1024 * 1024)
-#define DRAIN_TIME_MS  5000
+#define SPARE_MAX      1024
+#define TARGET_MAX     ((size_t)128 * 1024)
 #define REPLY_ROOM_MIN 1536 // of the pool, behind the request: for a problem's fields
 
 // -- the object --------------------------------------------------------------------------------
@@ -128,7 +124,7 @@ void *handler_on_target(void *arg, const char *target, struct MHD_Connection *mh
         // 0.9.75 parses the query into the connection's pool and hangs when that is exhausted: an
         // empty query is all it sees. The bytes are its own buffer's, which it is about to modify
         // anyway.
-        char *query = strchr((char *)(uintptr_t)target, '?');
+        char *query = strchr(mem_unconst(target), '?');
         if (query && query[1])
             query[1] = '\0';
         // Cookies it copies into the pool to parse them, but only the first Cookie field: this one.
@@ -164,6 +160,8 @@ static struct guard_verdict req_check_head(struct req *req, const char *method, 
     MHD_get_connection_values_n(req->mhd, MHD_HEADER_KIND, on_field, &collector);
     if (collector.overflow)
         return (struct guard_verdict){431, "too many header fields"};
+    if (str_has(buf_str(&req->target), ' ')) // RFC 9112 3: never repaired by guessing
+        return (struct guard_verdict){400, "malformed request line"};
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     req->pub.head_len = info ? info->header_size : 0;
@@ -195,10 +193,17 @@ static void req_read_framing(struct req *req)
         fields_list_has(&pub->fields, STR("Expect"), STR("100-continue")) && pub->minor == 1;
 }
 
-static bool req_has_body(const struct req *req)
+bool req_has_body(const struct req *req)
 {
     return req->pub.body == BODY_CHUNKED ||
            (req->pub.body == BODY_LENGTH && req->pub.content_length);
+}
+
+// Whatever closes the connection from here on resets it, until the reply is whole.
+void req_reset_on_close(const struct req *req, bool on)
+{
+    struct linger linger = {.l_onoff = on, .l_linger = 0};
+    setsockopt(req->conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
 static enum MHD_Result req_queue(struct req *req)
@@ -206,10 +211,20 @@ static enum MHD_Result req_queue(struct req *req)
     struct MHD_Response *response = req->response;
     req->response = NULL;
     req->phase = REQ_REPLYING;
-    conn_set_deadline(req->conn, 0);
+    conn_set_deadline(req->conn, req->server->config.body_timeout_ms); // to take it
+    if (req->ends_by_close)
+        req_reset_on_close(req, true);
     enum MHD_Result result = MHD_queue_response(req->mhd, (unsigned)req->status, response);
     MHD_destroy_response(response); // the queue has its own reference
     return result;
+}
+
+static enum MHD_Result req_drain(struct req *req)
+{
+    req->phase = REQ_BODY;
+    req->is_draining = true;
+    conn_set_deadline(req->conn, DRAIN_TIME_MS);
+    return MHD_YES;
 }
 
 // The answer is known and the body has not come: read a bounded one to its end, refuse others.
@@ -218,15 +233,14 @@ static enum MHD_Result req_answer_before_body(struct req *req)
     bool is_bounded = req->pub.body == BODY_LENGTH && req->pub.content_length <= DRAIN_MAX;
     if (req->pub.expects_continue || !is_bounded)
         return req_queue(req); // closes behind it
-    req->phase = REQ_BODY;
-    req->is_draining = true;
-    conn_set_deadline(req->conn, DRAIN_TIME_MS);
-    return MHD_YES;
+    return req_drain(req);
 }
 
 // Called after the handler had its say, and again after each resume before the body.
 static enum MHD_Result req_after_head(struct req *req)
 {
+    if (req->is_taken_over)
+        return req_drain(req);
     if (req->response && req_has_body(req))
         return req_answer_before_body(req);
     if (!req_has_body(req) || req->is_accepted) {
@@ -290,12 +304,13 @@ static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *l
     if (req->is_draining) {
         req->drained_len += *len;
         *len = 0;
-        return req->drained_len <= DRAIN_MAX ? MHD_YES : MHD_NO;
+        // Taken over: the client has its answer; only time limits how long it may go on sending.
+        return req->is_taken_over || req->drained_len <= DRAIN_MAX ? MHD_YES : MHD_NO;
     }
     conn_set_deadline(req->conn, req->server->config.body_timeout_ms);
     size_t taken = req->server->ops->on_body(&req->pub, (struct str){bytes, *len});
     *len -= taken;
-    if (req->response) {
+    if (req->response || req->is_taken_over) {
         req->is_draining = true;
         req->drained_len = *len;
         *len = 0;
@@ -316,6 +331,8 @@ static enum MHD_Result req_on_full(struct req *req)
         if (!req->is_draining)
             req->server->ops->on_body_end(&req->pub);
     }
+    if (req->is_taken_over)
+        return MHD_NO; // all was read: the close is an orderly one
     if (req->response)
         return req_queue(req);
     req_suspend(req);
@@ -359,11 +376,14 @@ void handler_on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     if (!req)
         return;
     struct conn *conn = req->conn;
-    bool is_complete = code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !req->is_gone;
+    bool is_complete =
+        (code == MHD_REQUEST_TERMINATED_COMPLETED_OK || req->is_taken_over) && !req->is_gone;
+    bool may_shut = is_complete || !req->ends_by_close; // else a cut body would look whole
     req_end(req, is_complete);
-    // From here to the next complete head: idle for keepalive_timeout, then header_timeout for the
-    // head.
-    conn_set_deadline(conn, server->config.keepalive_timeout_ms + server->config.header_timeout_ms);
+    if (server->is_draining && may_shut)
+        shutdown(conn->fd, SHUT_RDWR); // a reply that was queued before could not say close
+    else
+        conn_set_deadline(conn, server->config.keepalive_timeout_ms);
 }
 
 // -- what the handler says ---------------------------------------------------------------------
@@ -396,5 +416,5 @@ void request_abort(struct request *request)
     if (req->is_suspended)
         req_resume(req);
     else
-        shutdown(req->conn->fd, SHUT_RDWR);
+        conn_break(req->conn);
 }

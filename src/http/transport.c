@@ -97,6 +97,14 @@ static struct lease *pool_take_waiting(struct pool *pool, bool is_fresh)
     return NULL;
 }
 
+static void pool_trim_idle(struct pool *pool)
+{
+    while (pool->count.idle > pool->config.idle_max) {
+        pool->count.idle--;
+        member_close(CONTAINER_OF(pool->idle.prev, struct member, place));
+    }
+}
+
 static void pool_keep_idle(struct pool *pool, struct member *member)
 {
     member->lease = NULL;
@@ -104,10 +112,8 @@ static void pool_keep_idle(struct pool *pool, struct member *member)
     list_prepend(&pool->idle, &member->place);
     if (pool->count.idle++ == 0 && pool->idle_timer.due_ms == TIMER_NEVER)
         timer_start(pool->loop, &pool->idle_timer, pool->config.idle_timeout_ms);
-    while (pool->count.idle > pool->config.idle_max) {
-        pool->count.idle--;
-        member_close(CONTAINER_OF(pool->idle.prev, struct member, place));
-    }
+    if (!pool->count.waiting) // else the handover that follows does it
+        pool_trim_idle(pool);
 }
 
 static void on_connect(struct link *link, enum link_error error, const char *why)
@@ -213,6 +219,8 @@ static void on_handover(struct task *task)
         member_lease(pool_take_idle(pool), lease, true);
         lease->on_link(lease);
     }
+    pool_connect_for_waiting(pool); // for those who want a fresh one: an idle one makes room
+    pool_trim_idle(pool);
 }
 
 struct pool *pool_new(struct loop *loop, struct link_context *context,

@@ -7,7 +7,7 @@
 #include "proxy/inject.h"
 #include "proxy/proxy_private.h"
 
-#define BUFFER_MAX (64 * 1024) // request body bytes held for the upstream
+#define BUFFER_MAX ((size_t)64 * 1024) // request body bytes held for the upstream
 
 static const struct config *config_of(const struct exchange *exchange)
 {
@@ -23,19 +23,10 @@ static void exchange_fail(struct exchange *exchange, int status, const char *typ
 
 static bool exchange_check_method(struct exchange *exchange)
 {
-    struct str method = exchange->request->method;
-    if (str_eq(method, STR("CONNECT"))) {
-        exchange_fail(exchange, 501, "connect-not-supported",
-                      "tunnels would carry no access token: give the client http:// URLs, which "
-                      "bearerd forwards over TLS where the upstream is https");
-        return false;
-    }
-    if (str_eq(method, STR("TRACE"))) {
-        exchange_fail(exchange, 405, "method-not-allowed",
-                      "TRACE would show the access token to the client");
-        return false;
-    }
-    return true;
+    struct caller_verdict verdict = caller_check_method(exchange->request->method);
+    if (verdict.status)
+        exchange_fail(exchange, verdict.status, verdict.type, verdict.why);
+    return !verdict.status;
 }
 
 static bool exchange_check_target(struct exchange *exchange)

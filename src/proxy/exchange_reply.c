@@ -14,6 +14,11 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem)
         return;
     exchange->has_replied = true;
     exchange->status = problem->status;
+    // Whatever it still waits for must not send the request on its way behind this answer.
+    view_cancel(exchange->proxy->view, &exchange->waiter);
+    exchange->is_waiting = false;
+    timer_disarm(&exchange->token_timer);
+    timer_disarm(&exchange->whole_timer);
     forward_end(&exchange->forward);
     problem_reply(exchange->request, problem, &exchange->problem_body);
 }

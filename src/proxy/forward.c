@@ -10,8 +10,9 @@
 #include "base/log.h"
 #include "proxy/forward_private.h"
 
-#define INTERIM_MAX  20          // 1xx responses before the final one
-#define KEEP_MEM_MAX (64 * 1024) // buffers up to this stay with the object for the next request
+#define INTERIM_MAX 20 // 1xx responses before the final one
+#define KEEP_MEM_MAX                                                                               \
+    ((size_t)64 * 1024) // buffers up to this stay with the object for the next request
 
 static void forward_fail(struct forward *forward, enum forward_error error, const char *why)
 {
@@ -49,6 +50,7 @@ static void forward_broke(struct forward *forward, const char *why)
     forward->is_broken = false;
     lease_end(&forward->lease, false);
     forward->out_sent = 0;
+    forward->awaits_head = false;
     forward->lease.wants_fresh = true;
     forward->phase = FORWARD_LEASING;
     timer_start(forward->loop, &forward->timer, forward->limits.connect_timeout_ms);
@@ -73,7 +75,7 @@ static bool forward_is_sending(const struct forward *forward)
 void forward_drop_request(struct forward *forward)
 {
     forward->out_is_dropped = true;
-    forward->out_is_held = false;
+    forward->out_is_held = forward->out_is_over = false;
     forward->out_sent = 0;
     buf_clear(&forward->out);
     timer_disarm(&forward->timer);
@@ -103,9 +105,12 @@ static bool forward_flush(struct forward *forward)
     }
     if (!forward->out_is_held)
         forward_drop_sent(forward);
-    if (forward->phase == FORWARD_HEAD && forward->out_is_over)
-        timer_start(forward->loop, &forward->timer, forward->limits.first_byte_timeout_ms);
-    else if (forward_is_sending(forward))
+    if (forward->phase == FORWARD_HEAD && forward->out_is_over) {
+        // Once: what comes in bits must not move it.
+        if (!forward->awaits_head)
+            timer_start(forward->loop, &forward->timer, forward->limits.first_byte_timeout_ms);
+        forward->awaits_head = true;
+    } else if (forward_is_sending(forward))
         timer_disarm(&forward->timer); // it is the client's turn
     return true;
 }
@@ -449,7 +454,7 @@ void forward_end(struct forward *forward)
     forward->phase = FORWARD_OFF;
     forward->out_sent = forward->in_at = forward->head_len = 0;
     forward->wants_room = forward->wants_data = forward->was_cut = forward->was_retried = false;
-    forward->is_broken = forward->out_is_dropped = false;
+    forward->is_broken = forward->out_is_dropped = forward->awaits_head = false;
     forward->interim_count = 0;
     forward->response.keep_alive = false;
 }

@@ -74,6 +74,7 @@ struct forward {
     bool wants_data;
     bool is_broken;      // a write failed inside a call: the loop finds out
     bool out_is_dropped; // the rest of the request will not be sent
+    bool awaits_head;    // the request is out, first_byte_timeout runs
     bool was_cut;        // the response broke off …
     const char *cut_why; // … because of this, for logs
 };

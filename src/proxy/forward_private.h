@@ -6,7 +6,7 @@
 
 #include "proxy/forward.h"
 
-#define READ_SIZE (16 * 1024)
+#define READ_SIZE ((size_t)16 * 1024)
 
 // Reads once and appends to `in`: the count, or LINK_EOF, LINK_AGAIN, LINK_FAILED.
 ssize_t forward_fill(struct forward *forward);

@@ -16,15 +16,13 @@ static const struct problem_kind kinds[] = {
     {"method-not-allowed", "This method is not forwarded", "http_request_denied"},
     {"host-not-allowed", "This Host is not allowed", "http_request_denied"},
     {"origin-not-allowed", "Web pages of this origin may not call", "http_request_denied"},
-    {"client-key-required", "A client key is required", "http_request_denied"},
+    {"key-required", "A client key is required", "http_request_denied"},
     {"user-not-allowed", "This user may not call", "http_request_denied"},
-    {"authorization-not-allowed", "The request has an Authorization of its own",
-     "http_request_denied"},
-    {"access-token-in-query", "The request has an access token in its query",
-     "http_request_denied"},
+    {"client-authorization", "The request has an Authorization of its own", "http_request_denied"},
+    {"token-in-query", "The request has an access token in its query", "http_request_denied"},
     {"no-upstream", "Nothing is configured for this address", "destination_not_found"},
     {"no-route", "No route allows this request", "http_request_denied"},
-    {"loop-detected", "The request has come round in a circle", "proxy_loop_detected"},
+    {"loop", "The request has come round in a circle", "proxy_loop_detected"},
     {"token-unreachable", "The authorization server cannot be reached", "destination_unavailable"},
     {"token-timeout", "No access token came in time", "connection_timeout"},
     {"token-unavailable", "The authorization server has no token for now",
@@ -64,7 +62,10 @@ static bool append_quoted(struct buf *out, const char *text)
 {
     bool ok = buf_append_char(out, '"');
     for (size_t i = 0; text[i] && i < DETAIL_MAX; i++) {
-        char c = text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?';
+        bool is_plain = text[i] >= ' ' && text[i] < 0x7f;
+        char c = '?';
+        if (is_plain)
+            c = text[i];
         if (c == '"' || c == '\\')
             ok = ok && buf_append_char(out, '\\');
         ok = ok && buf_append_char(out, c);
@@ -119,8 +120,10 @@ void problem_reply(struct request *request, const struct problem *problem, struc
         .fields = fields,
         .is_whole = true,
         .body = {storage->ptr, ok ? body_len : 0},
-        // What follows a refused CONNECT may be meant for the tunnel: never a request (RFC 9931).
-        .close = str_eq(request->method, STR("CONNECT")),
+        // What follows a refused CONNECT or Upgrade may be of another protocol: never a request
+        // (RFC 9931).
+        .close = str_eq(request->method, STR("CONNECT")) ||
+                 fields_find(&request->fields, STR("Upgrade")),
     };
     request_reply(request, &reply);
     mem_free(fields);

@@ -9,7 +9,7 @@ import time
 import pytest
 from conftest import one_route
 from kit.bearerd import run, write_config
-from kit.process import wait_until
+from kit.process import half_closed, wait_until
 from kit.raw import RawClient
 
 
@@ -209,18 +209,17 @@ def test_idle_connections_are_closed(simple):
 
 def test_many_connections_come_and_go(simple, upstream):
     daemon = simple("workers = 2")
-    descriptors = f"/proc/{daemon.process.pid}/fd"
-    daemon.ask()
-    before = len(os.listdir(descriptors))
     for _ in range(300):
         with daemon.client() as client:
             client.request()
     for _ in range(100):
         assert daemon.ask().status == 200
     pooled = 2 * 64  # keepalive of each worker
-    wait_until(lambda: len(os.listdir(descriptors)) <= before + pooled, 10, "descriptors are given back")
+    wait_until(lambda: upstream.open_count() <= pooled, 10, "upstream connections are given back")
     upstream.drop_connections()
-    wait_until(lambda: len(os.listdir(descriptors)) <= before + 4, 10, "all of them")
+    upstream.wait_no_connections()
+    wait_until(lambda: half_closed(daemon.port) == 0, 10, "client connections are given back")
+    assert daemon.ask().status == 200
 
 
 def test_the_access_log_has_a_line_for_each_request(simple):

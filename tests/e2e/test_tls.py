@@ -111,25 +111,47 @@ def test_an_upstream_that_wants_a_certificate_and_gets_none(to_nginx, nginx):
     "key, make",
     [
         ("ca_file", lambda certs, tmp: tmp / "missing.pem"),
-        ("ca_file", lambda certs, tmp: garbage(tmp)),
-        ("ca_file", lambda certs, tmp: tmp),  # a folder
-        ("cert_file", lambda certs, tmp: certs.client),  # without its key
-        ("cert_file", lambda certs, tmp: f"{certs.client}\nkey_file = {certs.key_of(certs.server)}"),
+        ("ca_file", lambda certs, tmp: tmp),
+        ("cert_file", lambda certs, tmp: certs.client),
         ("cert_file", lambda certs, tmp: f"{tmp / 'missing.pem'}\nkey_file = {certs.key_of(certs.client)}"),
     ],
-    ids=["ca missing", "ca garbage", "ca folder", "no key", "wrong key", "cert missing"],
+    ids=["ca missing", "ca folder", "no key", "cert missing"],
 )
 @pytest.mark.parametrize("where", ["credential", "upstream"])
-def test_T29_a_wrong_tls_file_is_no_reason_to_go_on_without(auth, nginx, certs, tmp_path, where, key, make):
+def test_T29_a_missing_tls_file_is_a_fault_at_load(auth, nginx, certs, tmp_path, where, key, make):
     settings = {key: make(certs, tmp_path)}
-    credential = auth.credential(**settings) if where == "credential" else auth.credential()
-    upstream = nginx.upstream(**settings) if where == "upstream" else nginx.upstream()
-    config = write_config(tmp_path, f"{credential}\n{upstream}\n{ROUTE}")
+    config = write_config(tmp_path, wrong_tls(auth, nginx, where, settings))
     checked = run("check", "-c", config)
     assert checked.returncode == 1 and f"[{where} " in checked.stderr
-    served = run("serve", "-c", config)
-    assert served.returncode == 1
-    assert auth.requests() == []
+    assert run("serve", "-c", config).returncode == 1
+
+
+@pytest.mark.parametrize(
+    "key, make",
+    [
+        ("ca_file", lambda certs, tmp: garbage(tmp)),
+        ("cert_file", lambda certs, tmp: f"{certs.client}\nkey_file = {certs.key_of(certs.server)}"),
+        ("cert_file", lambda certs, tmp: f"{garbage(tmp)}\nkey_file = {certs.key_of(certs.client)}"),
+    ],
+    ids=["ca garbage", "wrong key", "cert garbage"],
+)
+@pytest.mark.parametrize("where", ["credential", "upstream"])
+def test_T29_a_broken_tls_file_is_no_reason_to_go_on_without(start, auth, nginx, certs, tmp_path, where, key, make):
+    """At load or at the first request: never a connection without what the file was for."""
+    text = wrong_tls(auth, nginx, where, {key: make(certs, tmp_path)})
+    if run("check", "-c", write_config(tmp_path, text)).returncode == 1:
+        return
+    before = nginx.access_count()
+    refused = start(text).ask(target="/echo")
+    assert (refused.status, refused.kind) in [(502, "upstream-tls"), (502, "internal"), (503, "token-unreachable"), (503, "token-local")]
+    assert nginx.access_count() == before
+    assert where == "upstream" or auth.requests() == []
+
+
+def wrong_tls(auth, nginx, where, settings):
+    credential = auth.credential(**settings) if where == "credential" else auth.credential()
+    upstream = nginx.upstream(**settings) if where == "upstream" else nginx.upstream()
+    return f"{credential}\n{upstream}\n{ROUTE}"
 
 
 def garbage(folder):

@@ -206,7 +206,7 @@ def test_a_refusal_holds_off_for_long(start, token_server, upstream):
     ],
     ids=["unreachable", "hang", "cut", "html", "redirect", "refused", "500"],
 )
-@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"x" * 100000)])
+@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"x" * 100000)], ids=["GET", "POST"])
 def test_T13_without_a_token_nothing_is_forwarded(start, token_server, upstream, fault, status, kind, method, body):
     server = token_server(fault) if fault else None
     credential = server.credential(timeout="1s") if server else (

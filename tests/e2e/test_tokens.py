@@ -115,6 +115,15 @@ def test_T03_a_lifetime_that_tells_nothing_is_the_default(start, token_server, u
     wait_until(lambda: daemon.ask().status == 200 and upstream.last.token == "b", 5, "a second token")
 
 
+@pytest.mark.parametrize("told", ["2", '"2"', "2.5"])
+def test_T03_a_lifetime_is_believed_as_number_and_as_text(start, token_server, upstream, told):
+    server = token_server(token_answer("a", told), token_answer("b", 3600))
+    daemon = start(one_route(server.credential(default_ttl="1h", clock_skew="0s"), upstream.url))
+    assert daemon.ask().status == 200 and daemon.ask().status == 200
+    assert len(server.requests) == 1
+    wait_until(lambda: daemon.ask().status == 200 and upstream.last.token == "b", 5, "a second token")
+
+
 @pytest.mark.parametrize("told", ["3600", '"3600"', "3600.5", "99999999999999999999999", "1e300", '"99999999999999999999"'])
 def test_T03_a_long_lifetime_is_cached(start, token_server, upstream, told):
     server = token_server(token_answer("a", told), token_answer("b", told))

@@ -200,7 +200,7 @@ def test_a_dead_reused_connection_is_retried_once(simple, upstream, method, body
     assert [request.connection for request in upstream.requests] == [1, 1, 2]
 
 
-@pytest.mark.parametrize("body", [None, b"short", b"x" * 500_000])
+@pytest.mark.parametrize("body", [None, b"short", b"x" * 500_000], ids=["none", "short", "long"])
 def test_a_post_on_a_dead_connection_is_not_sent_twice(simple, upstream, body):
     """RFC 9110 9.2.2: the upstream may have acted on it."""
 

@@ -2,6 +2,7 @@
 """A program under test: its output is read as it comes, so that tests wait for lines and not for time; stopped by
 its own pid, and its exit status looked at."""
 import collections
+import pathlib
 import re
 import signal
 import socket
@@ -28,14 +29,22 @@ def wait_until(condition, timeout=10, what="condition"):
         time.sleep(0.01)
 
 
+def half_closed(port):
+    """Connections to the port that the other side has ended and ours has not (CLOSE_WAIT): forgotten descriptors."""
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[1].split(":")[1], 16) == port and row[3] == "08" for row in rows)
+
+
 class Process:
     def __init__(self, argv, env=None, cwd=None, name=None):
         self.name = name or str(argv[0]).rsplit("/", 1)[-1]
         self.lines = []
         self._changed = threading.Condition()
         self._ended = False
+        # setpriv, so that nothing outlives a test run that is killed
+        command = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)]
         self.process = subprocess.Popen(
-            list(map(str, argv)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", env=env, cwd=cwd, start_new_session=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -201,6 +201,9 @@ class ScriptedServer:
         wait_until(lambda: len(self.requests) >= count, timeout, f"{count} requests at the scripted server")
         return self.requests
 
+    def open_count(self):
+        return len(self._open)
+
     def wait_no_connections(self, timeout=10):
         wait_until(lambda: not self._open, timeout, "no open connection at the scripted server")
 

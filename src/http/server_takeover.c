@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// A reply sent past libmicrohttpd, which answers no request before the last byte of its body. The
+// connection is the client's to finish: it has its answer and our end, and what it still sends is
+// thrown away.
+#include <microhttpd.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "http/server.h"
+#include "http/server_private.h"
+
+#define MESSAGE_MAX ((size_t)64 * 1024)
+
+static bool append_date(struct buf *out)
+{
+    char text[64];
+    struct tm utc;
+    time_t now = (time_t)clock_realtime_s();
+    gmtime_r(&now, &utc);
+    size_t len = strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+    return buf_append(out, (struct str){text, len});
+}
+
+static bool append_message(struct buf *out, const struct request *request,
+                           const struct reply *reply)
+{
+    bool ok = buf_printf(out, "HTTP/1.1 %d %s\r\n", reply->status,
+                         MHD_get_reason_phrase_for((unsigned)reply->status));
+    if (ok && !(reply->fields && fields_find(reply->fields, STR("Date"))))
+        ok = append_date(out);
+    for (size_t i = 0; ok && reply->fields && i < reply->fields->count; i++) {
+        const struct field *field = &reply->fields->items[i];
+        ok = buf_append(out, field->name) && buf_append(out, STR(": ")) &&
+             buf_append(out, field->value) && buf_append(out, STR("\r\n"));
+    }
+    bool has_body = reply->status != 204 && reply->status != 205 && reply->status != 304;
+    struct str body = has_body ? reply->body : STR_NONE;
+    ok = ok && buf_append(out, STR("Connection: close\r\n"));
+    if (reply->status != 204 && reply->status != 304)
+        ok = ok && buf_printf(out, "Content-Length: %zu\r\n", body.len);
+    ok = ok && buf_append(out, STR("\r\n"));
+    return ok && (str_eq(request->method, STR("HEAD")) || buf_append(out, body));
+}
+
+bool req_take_over(struct req *req, const struct reply *reply)
+{
+    struct buf message;
+    buf_init(&message, MESSAGE_MAX);
+    // Nothing was sent on this connection since the last reply, so this much fits into the socket.
+    ssize_t sent = -1;
+    if (append_message(&message, &req->pub, reply))
+        sent = send(req->conn->fd, message.ptr, message.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    bool is_whole = sent == (ssize_t)message.len;
+    buf_fini(&message);
+    if (sent <= 0)
+        return false;
+    // What went out in part cannot be taken back, and must not look whole.
+    req->is_gone = !is_whole;
+    shutdown(req->conn->fd, is_whole ? SHUT_WR : SHUT_RDWR);
+    req->is_taken_over = true;
+    return true;
+}
