@@ -83,6 +83,13 @@ static void record_copy(struct store_record *to, const struct store_record *from
         buf_clear(&to->value);
 }
 
+// From now on, not from the beginning of the turn: the first one of a keeper may be long.
+static void patience_start(struct acquire *acquire, uint64_t wait_ms)
+{
+    struct loop *loop = acquire->store->loop;
+    timer_start(loop, &acquire->timer, now_ms() - loop_now_ms(loop) + wait_ms);
+}
+
 // -- on the keeper's loop ----------------------------------------------------------------------
 
 static void acquire_unref(struct acquire *acquire)
@@ -116,8 +123,7 @@ static void on_news(void *arg)
     if (news->word == STORE_WORD_WAITING) {
         uint64_t waited_ms = now_ms() - acquire->started_ms, wait_ms = acquire->look.wait_ms;
         if (is_awaited)
-            timer_start(acquire->store->loop, &acquire->timer,
-                        (waited_ms < wait_ms ? wait_ms - waited_ms : 0) + GRACE_MS);
+            patience_start(acquire, (waited_ms < wait_ms ? wait_ms - waited_ms : 0) + GRACE_MS);
     } else {
         bool is_token = news->word == STORE_WORD_TOKEN;
         if (is_awaited)
@@ -245,8 +251,7 @@ void store_acquire(struct store *store, const char *key, int64_t newer_than_s, u
         tell(&acquire->look, STORE_WORD_FETCH, NULL);
         return;
     }
-    timer_start(store->loop, &acquire->timer,
-                wait_ms < store->patience_ms ? wait_ms : store->patience_ms);
+    patience_start(acquire, wait_ms < store->patience_ms ? wait_ms : store->patience_ms);
     loop_post(store->own_loop, do_acquire, acquire);
 }
 

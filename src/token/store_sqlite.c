@@ -46,8 +46,8 @@ static const char pragmas[] = "PRAGMA synchronous = NORMAL;" // a lost token is 
                               "PRAGMA mmap_size = 0;";
 
 static const char schema[] =
-    "CREATE TABLE tokens (key TEXT PRIMARY KEY, blob BLOB NOT NULL, expires_s INTEGER NOT NULL)"
-    " WITHOUT ROWID;"
+    "CREATE TABLE tokens (key TEXT PRIMARY KEY, blob BLOB NOT NULL, expires_s INTEGER NOT NULL);"
+    "CREATE INDEX tokens_expires_s ON tokens (expires_s);"
     "CREATE TABLE leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL, until_ms INTEGER NOT NULL)"
     " WITHOUT ROWID;"
     "PRAGMA application_id = " APPLICATION_ID ";"

@@ -17,6 +17,7 @@
 #define PROBE_MIN_MS   500
 #define PROBE_MAX_MS   30000
 #define PUTS_MAX       256 // tokens kept while away; the oldest goes first
+#define HELD_LISTS     256 // a power of 16
 #define OWNER_LEN      56
 #define PROBE_LEASE_MS 1000
 
@@ -37,8 +38,9 @@ struct late_put {
 
 struct store_worker {
     struct store_worker_parts parts;
-    struct list looks; // that wait
-    struct list held;
+    struct list looks;            // that wait
+    struct list held[HELD_LISTS]; // by the first digits of their places
+    size_t held_count;
     struct list puts; // oldest first
     size_t put_count;
     struct timer renew_timer, probe_timer;
@@ -67,6 +69,13 @@ static void owner_make(struct store_worker *worker, char out[OWNER_LEN])
              worker->owner_seed[1], ++worker->owner_count);
 }
 
+// Counted from now: a turn in which many were asked for may last long.
+static void worker_start(struct store_worker *worker, struct timer *timer, uint64_t delay_ms)
+{
+    uint64_t late_ms = now_ms() - loop_now_ms(worker->parts.loop);
+    timer_start(worker->parts.loop, timer, late_ms + delay_ms);
+}
+
 // -- away and back -----------------------------------------------------------------------------
 
 static bool is_away(const struct store_worker *worker)
@@ -76,8 +85,8 @@ static bool is_away(const struct store_worker *worker)
 
 static void probe_later(struct store_worker *worker)
 {
-    timer_start(worker->parts.loop, &worker->probe_timer,
-                worker->probe_ms + random_below(worker->probe_ms / 4));
+    worker_start(worker, &worker->probe_timer,
+                 worker->probe_ms + random_below(worker->probe_ms / 4));
     worker->probe_ms *= 2;
     if (worker->probe_ms > PROBE_MAX_MS)
         worker->probe_ms = PROBE_MAX_MS;
@@ -206,9 +215,10 @@ static void on_probe_due(struct timer *timer)
 
 // -- leases ------------------------------------------------------------------------------------
 
-static void lease_forget(struct lease *lease)
+static void lease_forget(struct store_worker *worker, struct lease *lease)
 {
     list_remove(&lease->link);
+    worker->held_count--;
     mem_free(lease);
 }
 
@@ -219,12 +229,20 @@ static void lease_end(struct store_worker *worker, struct lease *lease)
     // While away it ends by itself.
     if (!is_away(worker) && !ops->release(worker->parts.backend, lease->place, lease->owner, &err))
         worker_failed(worker, &err);
-    lease_forget(lease);
+    lease_forget(worker, lease);
+}
+
+// Places are hexadecimal and as good as random.
+static struct list *held_list(struct store_worker *worker, const char *place)
+{
+    size_t at = (size_t)str_hex_digit(place[0]) * 16 + (size_t)str_hex_digit(place[1]);
+    return &worker->held[at % HELD_LISTS];
 }
 
 static struct lease *lease_find(struct store_worker *worker, const char *place)
 {
-    for (struct list *link = worker->held.next; link != &worker->held; link = link->next) {
+    struct list *held = held_list(worker, place);
+    for (struct list *link = held->next; link != held; link = link->next) {
         struct lease *lease = CONTAINER_OF(link, struct lease, link);
         if (strcmp(lease->place, place) == 0)
             return lease;
@@ -255,27 +273,35 @@ static bool lease_take(struct store_worker *worker, const struct store_look *loo
     bool is_taken = false;
     bool ok = lease_ask(worker, lease, &is_taken);
     *out = ok && is_taken ? lease : NULL;
-    if (*out)
-        list_append(&worker->held, &lease->link);
-    else
+    if (*out) {
+        list_append(held_list(worker, lease->place), &lease->link);
+        worker->held_count++;
+    } else {
         mem_free(lease);
+    }
     return ok;
 }
 
-static void on_renew_due(struct timer *timer)
+static void leases_renew(struct store_worker *worker, struct list *held)
 {
-    struct store_worker *worker = CONTAINER_OF(timer, struct store_worker, renew_timer);
-    struct list *link = worker->held.next;
-    while (link != &worker->held) {
+    struct list *link = held->next;
+    while (link != held) {
         struct lease *lease = CONTAINER_OF(link, struct lease, link);
         link = link->next;
         bool is_taken = true;
         if (now_ms() - lease->taken_ms > STORE_LEASE_HELD_MS ||
             (!is_away(worker) && lease_ask(worker, lease, &is_taken) && !is_taken))
-            lease_forget(lease);
+            lease_forget(worker, lease);
     }
-    if (!list_is_empty(&worker->held))
-        timer_start(worker->parts.loop, &worker->renew_timer, STORE_LEASE_MS / 3);
+}
+
+static void on_renew_due(struct timer *timer)
+{
+    struct store_worker *worker = CONTAINER_OF(timer, struct store_worker, renew_timer);
+    for (size_t i = 0; i < HELD_LISTS; i++)
+        leases_renew(worker, &worker->held[i]);
+    if (worker->held_count)
+        worker_start(worker, &worker->renew_timer, STORE_LEASE_MS / 3);
 }
 
 // -- looks -------------------------------------------------------------------------------------
@@ -347,7 +373,7 @@ static void look_wait(struct store_look *look)
                                         : delay_ms;
     delay_ms += random_below(delay_ms);
     uint64_t left_ms = look->wait_ms - waited_ms;
-    timer_start(worker->parts.loop, &look->timer, delay_ms < left_ms ? delay_ms : left_ms);
+    worker_start(worker, &look->timer, delay_ms < left_ms ? delay_ms : left_ms);
     if (look->is_waiting)
         return;
     look->is_waiting = true;
@@ -372,7 +398,7 @@ static void look_step(struct store_look *look, struct store_record *record)
         look_end(look, STORE_WORD_TOKEN, record);
     } else if (lease) {
         if (worker->renew_timer.due_ms == TIMER_NEVER)
-            timer_start(worker->parts.loop, &worker->renew_timer, STORE_LEASE_MS / 3);
+            worker_start(worker, &worker->renew_timer, STORE_LEASE_MS / 3);
         look_end(look, STORE_WORD_FETCH, NULL);
     } else {
         look_wait(look);
@@ -444,7 +470,8 @@ struct store_worker *store_worker_new(const struct store_worker_parts *parts)
     struct store_worker *worker = mem_alloc(sizeof *worker);
     worker->parts = *parts;
     list_init(&worker->looks);
-    list_init(&worker->held);
+    for (size_t i = 0; i < HELD_LISTS; i++)
+        list_init(&worker->held[i]);
     list_init(&worker->puts);
     timer_init(&worker->renew_timer, on_renew_due);
     timer_init(&worker->probe_timer, on_probe_due);
@@ -461,8 +488,9 @@ void store_worker_free(struct store_worker *worker)
         struct store_look *look = CONTAINER_OF(worker->looks.next, struct store_look, link);
         look_end(look, STORE_WORD_FETCH, NULL);
     }
-    while (!list_is_empty(&worker->held))
-        lease_end(worker, CONTAINER_OF(worker->held.next, struct lease, link));
+    for (size_t i = 0; i < HELD_LISTS; i++)
+        while (!list_is_empty(&worker->held[i]))
+            lease_end(worker, CONTAINER_OF(worker->held[i].next, struct lease, link));
     while (!list_is_empty(&worker->puts))
         put_drop(worker, CONTAINER_OF(worker->puts.next, struct late_put, link));
     timer_stop(worker->parts.loop, &worker->renew_timer);

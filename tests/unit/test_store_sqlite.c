@@ -334,7 +334,7 @@ static void test_killed(void **state)
 static void test_born_together(void **state)
 {
     (void)state;
-    for (int round = 0; round < 10; round++) {
+    for (int round = 0; round < 40; round++) {
         char name[32];
         pid_t pids[8];
         snprintf(name, sizeof name, "born%d", round);
