@@ -151,6 +151,15 @@ bool jose_client_assertion(const struct jose_key *key, const struct jose_asserti
 
 // -- DPoP proofs (RFC 9449 4.2) ----------------------------------------------------------------
 
+bool jose_nonce_is_valid(struct str nonce)
+{
+    for (size_t i = 0; i < nonce.len; i++)
+        if (nonce.ptr[i] <= ' ' || nonce.ptr[i] > '~' || nonce.ptr[i] == '"' ||
+            nonce.ptr[i] == '\\')
+            return false;
+    return nonce.len && nonce.len <= JOSE_NONCE_MAX;
+}
+
 static struct str without_query(struct str url)
 {
     size_t at;

@@ -33,8 +33,7 @@ bool jose_alg_parse(struct str name, enum jose_alg *out);
 const char *jose_alg_name(enum jose_alg alg);
 
 // A private key in PEM (PKCS#8, SEC1, PKCS#1); refused when it does not fit the algorithm (type,
-// curve, RSA below 2048 bits). The text may also hold the key's certificate; one of another key is
-// refused. HMAC: a secret shorter than the hash is refused (RFC 7518 3.2).
+// curve, RSA below 2048 bits). HMAC: a secret shorter than the hash is refused (RFC 7518 3.2).
 struct jose_key *jose_key_from_pem(struct str pem, enum jose_alg alg, struct err *err) WARN_UNUSED;
 struct jose_key *jose_key_from_secret(struct str secret, enum jose_alg alg,
                                       struct err *err) WARN_UNUSED;
@@ -45,8 +44,6 @@ void jose_key_unref(struct jose_key *key); // wipes with the last; NULL is fine
 #define JOSE_THUMBPRINT_LEN 43
 // RFC 7638, SHA-256, base64url: `jkt`, and a `kid` where none is configured. Not for HMAC keys.
 const char *jose_key_thumbprint(const struct jose_key *key);
-// x5t#S256 of the certificate that came with the key; NULL: none did.
-const char *jose_key_x5t_s256(const struct jose_key *key);
 enum jose_alg jose_key_alg(const struct jose_key *key);
 
 struct jose_assertion {
@@ -74,8 +71,13 @@ bool jose_dpop_proof(const struct jose_key *key, const struct jose_proof *proof,
                      struct err *err) WARN_UNUSED;
 
 bool jose_base64url(struct str bytes, struct buf *out) WARN_UNUSED;
-// x5t#S256 of the first certificate of a PEM file.
-bool jose_certificate_thumbprint(struct str pem, char out[JOSE_THUMBPRINT_LEN + 1],
-                                 struct err *err) WARN_UNUSED;
+// x5t#S256 of the first certificate of a PEM file; refused when it is of another key than `key`
+// (NULL: of any).
+bool jose_certificate_thumbprint(struct str pem, const struct jose_key *key,
+                                 char out[JOSE_THUMBPRINT_LEN + 1], struct err *err) WARN_UNUSED;
+
+#define JOSE_NONCE_MAX 512
+// A DPoP-Nonce that may stand in a proof (RFC 9449 8.1).
+bool jose_nonce_is_valid(struct str nonce);
 
 #endif

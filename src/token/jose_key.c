@@ -109,7 +109,7 @@ static bool key_publish(struct jose_key *key)
 
 static X509 *read_certificate(struct str pem)
 {
-    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+    BIO *bio = pem.len && pem.len <= INT32_MAX ? BIO_new_mem_buf(pem.ptr, (int)pem.len) : NULL;
     X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
     ERR_clear_error();
@@ -125,28 +125,17 @@ static bool x5t_of(const X509 *certificate, char out[JOSE_THUMBPRINT_LEN + 1])
     return ok;
 }
 
-bool jose_certificate_thumbprint(struct str pem, char out[JOSE_THUMBPRINT_LEN + 1], struct err *err)
+bool jose_certificate_thumbprint(struct str pem, const struct jose_key *key,
+                                 char out[JOSE_THUMBPRINT_LEN + 1], struct err *err)
 {
-    X509 *certificate = pem.len <= INT32_MAX ? read_certificate(pem) : NULL;
-    bool ok = certificate && x5t_of(certificate, out);
-    X509_free(certificate);
-    return ok || err_set(err, "there is no certificate in PEM in it");
-}
-
-// A certificate that stands beside the key in its file, if there is one.
-static bool take_certificate(struct jose_key *key, struct str pem, struct err *err)
-{
-    static const struct str mark = STR("-----BEGIN CERTIFICATE-----");
-    if (!memmem(pem.ptr, pem.len, mark.ptr, mark.len))
-        return true;
     X509 *certificate = read_certificate(pem);
     EVP_PKEY *pkey = certificate ? X509_get0_pubkey(certificate) : NULL;
-    bool is_ours = pkey && EVP_PKEY_eq(pkey, key->pkey) == 1;
-    bool ok = is_ours && x5t_of(certificate, key->x5t_s256);
+    bool is_ours = pkey && (!key || EVP_PKEY_eq(pkey, key->pkey) == 1);
+    bool ok = is_ours && x5t_of(certificate, out);
     X509_free(certificate);
     ERR_clear_error();
-    return ok || err_set(err, "the certificate beside the key %s",
-                         pkey ? "is of another key" : "cannot be read");
+    return ok || err_set(err, pkey ? "the certificate is of another key"
+                                   : "there is no certificate in PEM in it");
 }
 
 // -- what fits ---------------------------------------------------------------------------------
@@ -238,8 +227,6 @@ struct jose_key *jose_key_from_pem(struct str pem, enum jose_alg alg, struct err
         err_set(err, "the key has no usable public part");
         goto fail;
     }
-    if (!take_certificate(key, pem, err))
-        goto fail;
     return key;
 fail:
     ERR_clear_error();
@@ -299,11 +286,6 @@ void jose_key_unref(struct jose_key *key)
 const char *jose_key_thumbprint(const struct jose_key *key)
 {
     return key->thumbprint;
-}
-
-const char *jose_key_x5t_s256(const struct jose_key *key)
-{
-    return key->x5t_s256[0] ? key->x5t_s256 : NULL;
 }
 
 enum jose_alg jose_key_alg(const struct jose_key *key)

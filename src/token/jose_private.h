@@ -28,7 +28,6 @@ struct jose_key {
     char *jwk;         // public, members in the order of RFC 7638; NULL for HMAC
     char *proof_head;  // header of a DPoP proof, encoded; NULL for HMAC
     char thumbprint[JOSE_THUMBPRINT_LEN + 1];
-    char x5t_s256[JOSE_THUMBPRINT_LEN + 1]; // "": no certificate
 };
 
 // Appends the signature of `input`, raw as JWS has it.

@@ -26,7 +26,7 @@ struct source_oauth {
     void *arg;
     struct token_failure *local; // waits for local_task, or NULL
     struct task local_task;
-    struct buf secret, header; // of the fetch under way: what an answer must not repeat
+    struct buf secret, header, shown; // of the fetch under way: what an answer must not repeat
     unsigned char secret_hash[EVP_MAX_MD_SIZE]; // of the last one read
 };
 
@@ -39,6 +39,7 @@ static void forget_secret(struct source_oauth *oauth)
 {
     buf_fini(&oauth->secret);
     buf_fini(&oauth->header);
+    buf_fini(&oauth->shown);
 }
 
 // -- failures of our own -----------------------------------------------------------------------
@@ -93,15 +94,6 @@ static struct token_failure *fetch_failure(const struct source_oauth *oauth,
     return token_failure_new(failure_kind(response->error), text);
 }
 
-// What stands behind "Authorization: Basic ".
-static struct str basic_value(const struct source_oauth *oauth)
-{
-    struct str value = buf_str(&oauth->header), word = STR_NONE;
-    while (str_word(&value, &word))
-        ;
-    return word;
-}
-
 static void on_response(void *arg, const struct fetch_response *response)
 {
     struct source_oauth *oauth = arg;
@@ -114,7 +106,7 @@ static void on_response(void *arg, const struct fetch_response *response)
                                       .body = response->body,
                                       .slot = oauth->slot,
                                       .now_s = clock_realtime_s(),
-                                      .hidden = {buf_str(&oauth->secret), basic_value(oauth)}};
+                                      .hidden = {buf_str(&oauth->secret), buf_str(&oauth->shown)}};
         grant_parse(&answer, &grant);
     } else {
         grant.failure = fetch_failure(oauth, response);
@@ -174,8 +166,11 @@ static void oauth_fetch(struct source *source, source_done_fn *done, void *arg)
     hash_secret(&oauth->secret, oauth->secret_hash);
     // The NUL is for libcurl, which takes header lines as C strings; the length leaves it out.
     bool ok = grant_build(oauth->slot, &form) || err_set(&err, "scope and resource are too long");
-    ok = ok && client_auth_add(oauth->slot->credential, buf_str(&oauth->secret), &oauth->header,
-                               &form, &err);
+    struct client_auth auth = {.credential = oauth->slot->credential,
+                               .secret = buf_str(&oauth->secret),
+                               .audience = oauth->slot->credential->token_url.text,
+                               .now_s = clock_realtime_s()};
+    ok = ok && client_auth_add(&auth, &oauth->header, &form, &oauth->shown, &err);
     ok = ok && (buf_reserve(&oauth->header, 1) || err_set(&err, "client_secret is too long"));
     if (ok)
         oauth->header.ptr[oauth->header.len] = '\0';
@@ -236,5 +231,6 @@ struct source *source_oauth_new(struct loop *loop, struct fetcher *fetcher,
     task_init(&oauth->local_task, on_local_task);
     buf_init(&oauth->secret, SECRET_MAX);
     buf_init(&oauth->header, GRANT_FORM_MAX);
+    buf_init(&oauth->shown, GRANT_FORM_MAX);
     return &oauth->source;
 }
