@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "token/token.h"
 
+struct jose_key;
 struct source;
 
 // What a fetch brought: the token's value and lifetime, or a failure.
@@ -16,6 +17,7 @@ struct source_result {
     uint64_t sent_ms;                    // when the request went out
     uint64_t lifetime_ms;                // 0: not told, use default_ttl
     const char *granted_scope;           // NULL: not told
+    struct jose_key *binding;            // borrowed: proofs are made with it (DPoP); NULL: bearer
     const struct token_failure *failure; // borrowed for the call
     uint64_t retry_after_ms;             // 0: not told
 };
