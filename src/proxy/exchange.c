@@ -7,14 +7,18 @@
 #include "proxy/inject.h"
 #include "proxy/proxy_private.h"
 
-#define BUFFER_MAX ((size_t)64 * 1024) // request body bytes held for the upstream
-
-static const struct config *config_of(const struct exchange *exchange)
+const struct config *config_of(const struct exchange *exchange)
 {
     return exchange->proxy->policy->config;
 }
 
-static void exchange_fail(struct exchange *exchange, int status, const char *type, const char *why)
+bool request_has_body(const struct request *request)
+{
+    return request->body == BODY_CHUNKED ||
+           (request->body == BODY_LENGTH && request->content_length);
+}
+
+void exchange_fail(struct exchange *exchange, int status, const char *type, const char *why)
 {
     exchange_problem(exchange, &(struct problem){.status = status, .type = type, .detail = why});
 }
@@ -76,7 +80,7 @@ static bool exchange_check_size(struct exchange *exchange)
     return !is_too_large;
 }
 
-static struct inject_input exchange_inject_input(const struct exchange *exchange)
+struct inject_input exchange_inject_input(const struct exchange *exchange)
 {
     const struct request *request = exchange->request;
     return (struct inject_input){
@@ -109,100 +113,7 @@ static bool exchange_check_route(struct exchange *exchange)
     return !verdict.status;
 }
 
-// -- tokens and the way out --------------------------------------------------------------------
-
-static bool is_idempotent(struct str method)
-{
-    return str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")) ||
-           str_eq(method, STR("PUT")) || str_eq(method, STR("DELETE")) ||
-           str_eq(method, STR("OPTIONS"));
-}
-
-static bool request_has_body(const struct request *request)
-{
-    return request->body == BODY_CHUNKED ||
-           (request->body == BODY_LENGTH && request->content_length);
-}
-
-// The tokens are borrowed for this turn only: the head that holds them is written here and now.
-static void exchange_send(struct exchange *exchange, const struct token *const *tokens)
-{
-    struct request *request = exchange->request;
-    const struct config_upstream *upstream = exchange->choice.upstream;
-    struct forward_limits limits = {
-        .head_max = (size_t)config_of(exchange)->header_limit,
-        .buffer_max = BUFFER_MAX,
-        .connect_timeout_ms = upstream->connect_timeout_ms,
-        .first_byte_timeout_ms = upstream->first_byte_timeout_ms,
-        .idle_timeout_ms = upstream->idle_timeout_ms,
-    };
-    struct inject_input input = exchange_inject_input(exchange);
-    input.tokens = tokens;
-    if (!inject_head(&input, forward_head(&exchange->forward, &limits))) {
-        exchange_fail(exchange, 431, "malformed-request",
-                      "with the fields that are added the request head is too large");
-        return;
-    }
-    struct forward_request forward = {
-        .is_chunked = input.is_chunked,
-        .is_head = str_eq(request->method, STR("HEAD")),
-        .is_idempotent = is_idempotent(request->method),
-        .has_body = request_has_body(request),
-    };
-    forward_start(&exchange->forward, exchange->proxy->pools[upstream->index], &forward);
-    request_accept(request);
-}
-
-static void exchange_wait_for_token(struct exchange *exchange, size_t slot)
-{
-    exchange->is_waiting = true;
-    exchange->waiting_slot = slot;
-    view_wait(exchange->proxy->view, slot, &exchange->waiter);
-    if (exchange->token_timer.due_ms == TIMER_NEVER) // one limit for all of the route's tokens
-        timer_start(exchange->proxy->loop, &exchange->token_timer,
-                    config_of(exchange)->token_timeout_ms);
-}
-
-static void exchange_get_tokens(struct exchange *exchange)
-{
-    const struct config_route *route = exchange->choice.route;
-    const struct token *tokens[ROUTE_TOKENS_MAX];
-    size_t count = route ? route->slot_count : 0;
-    for (size_t i = 0; i < count; i++) {
-        tokens[i] = view_get(exchange->proxy->view, route->slots[i]->index);
-        if (!tokens[i]) {
-            exchange_wait_for_token(exchange, route->slots[i]->index);
-            return;
-        }
-    }
-    timer_disarm(&exchange->token_timer);
-    exchange_send(exchange, tokens);
-}
-
-static void on_token(struct view_waiter *waiter, const struct token *token,
-                     const struct token_failure *failure)
-{
-    struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
-    exchange->is_waiting = false;
-    if (token) {
-        exchange_get_tokens(exchange);
-    } else {
-        timer_disarm(&exchange->token_timer);
-        exchange_token_problem(exchange, failure);
-    }
-}
-
-static void on_token_timer(struct timer *timer)
-{
-    struct exchange *exchange = CONTAINER_OF(timer, struct exchange, token_timer);
-    view_cancel(exchange->proxy->view, &exchange->waiter);
-    exchange->is_waiting = false;
-    const struct token_failure *last = view_failure(exchange->proxy->view, exchange->waiting_slot);
-    struct token_failure *waited = token_failure_new(
-        FAILURE_WAITED, last ? last->text : "the authorization server did not answer in time");
-    exchange_token_problem(exchange, waited);
-    token_failure_unref(waited);
-}
+// -- life ---------------------------------------------------------------------------------------
 
 static void on_whole_timer(struct timer *timer)
 {
@@ -279,7 +190,7 @@ static void on_head(struct forward *forward)
     // that comes early may depend on the rest of it.
     if (has_body && !exchange->request_is_over && forward->response.status < 300)
         exchange->reply_is_held = true;
-    else
+    else if (!exchange_try_again(exchange))
         exchange_reply(exchange);
 }
 
@@ -321,8 +232,7 @@ const struct forward_ops exchange_forward_ops = {
 void exchange_init(struct exchange *exchange, struct proxy *proxy)
 {
     exchange->proxy = proxy;
-    exchange->waiter.on_token = on_token;
-    timer_init(&exchange->token_timer, on_token_timer);
+    exchange_init_send(exchange);
     timer_init(&exchange->whole_timer, on_whole_timer);
     forward_init(&exchange->forward, proxy->loop, &exchange_forward_ops);
 }
@@ -332,6 +242,7 @@ void exchange_free(struct exchange *exchange)
     timer_stop(exchange->proxy->loop, &exchange->token_timer);
     timer_stop(exchange->proxy->loop, &exchange->whole_timer);
     forward_fini(&exchange->forward);
+    buf_fini(&exchange->proof);
     mem_free(exchange);
 }
 
@@ -352,6 +263,8 @@ void exchange_end(struct request *request, bool is_complete)
     exchange->target = (struct target){0};
     exchange->host = STR_NONE;
     exchange->is_waiting = exchange->request_is_over = false;
+    exchange->is_again = exchange->was_replayed = exchange->had_nonce = false;
+    exchange->sent = (struct sent_token){0};
     exchange->reply_is_held = exchange->has_replied = false;
     exchange->body_len = 0;
     exchange->status = 0;

@@ -101,6 +101,8 @@ static bool exchange_copy_fields(struct exchange *exchange)
         if (connection_names_has(&names, field.name) ||
             str_eq_nocase(field.name, STR("Content-Length")))
             continue; // framing is the server's
+        if (exchange->sent.is_bound && str_eq_nocase(field.name, STR("DPoP-Nonce")))
+            continue; // it was for us
         len += field.name.len + field.value.len + 4;
         if (!fields_add(out, field.name, field.value))
             return false;

@@ -258,7 +258,10 @@ static bool is_kept(const struct writer *writer, struct str name)
     if (is_dropped(name) || connection_names_has(&writer->connection, name) ||
         is_replaced(writer, name))
         return false;
-    return !writer->input->route || writer->keeps_authorization || !is_authorization(name);
+    const struct config_route *route = writer->input->route;
+    if (route && route->slot_count && str_eq_nocase(name, STR("DPoP")))
+        return false; // a proof for a token that does not go on either
+    return !route || writer->keeps_authorization || !is_authorization(name);
 }
 
 static bool put_client_fields(const struct writer *writer)
@@ -343,6 +346,7 @@ static bool put_our_fields(const struct writer *writer)
     const struct inject_input *input = writer->input;
     const struct config_headers *own = input->route ? &input->route->set_header : NULL;
     return put_via(input, writer->out) && put_tokens(writer) &&
+           (!input->proof.len || put_field(writer->out, STR("DPoP"), input->proof)) &&
            put_set(writer, &input->upstream->set_header, own) &&
            (!own || put_set(writer, own, NULL)) && put_framing(input, writer->out);
 }
@@ -359,4 +363,13 @@ bool inject_head(const struct inject_input *input, struct buf *out)
            // Host comes first (RFC 9110 7.2).
            put_field(out, STR("Host"), str_of(input->upstream->url.authority)) &&
            put_client_fields(&writer) && put_our_fields(&writer) && put(out, STR("\r\n"));
+}
+
+bool inject_url(const struct inject_input *input, struct buf *out)
+{
+    const struct config_url *url = &input->upstream->url;
+    struct inject_input plain = *input;
+    plain.via_http_proxy = plain.has_query = false;
+    return put(out, url->is_https ? STR("https://") : STR("http://")) &&
+           put(out, str_of(url->authority)) && put_target(&plain, out);
 }

@@ -24,7 +24,8 @@ struct inject_input {
     // Our name in Via. A chain of proxies of this kind is no loop, so it must tell one process from
     // another: "bearerd-" and random hex digits, made once per process. Empty: "bearerd".
     struct str pseudonym;
-    bool has_length; // body framing decided by the caller
+    struct str proof; // of possession of a token's key (the DPoP field); empty: none
+    bool has_length;  // body framing decided by the caller
     uint64_t content_length;
     bool is_chunked;
     bool via_http_proxy; // upstream proxy without tunnel: absolute-form
@@ -37,6 +38,9 @@ struct inject_input {
 struct caller_verdict inject_check(const struct inject_input *input);
 // Do the Via fields name this pseudonym?
 bool inject_is_loop(const struct fields *fields, struct str pseudonym);
+
+// Appends the URL the request goes to, without its query: what a proof of possession is for.
+bool inject_url(const struct inject_input *input, struct buf *out) WARN_UNUSED;
 
 // Appends the whole head ("GET /x HTTP/1.1\r\n…\r\n\r\n") to out. False when it would pass out's
 // ceiling, or when a field holds a CR, LF or NUL, which those before us have not let through.

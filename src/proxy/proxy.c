@@ -42,6 +42,7 @@ struct proxy *proxy_new(struct loop *loop, const struct policy *policy, struct l
     proxy->view = view;
     snprintf(proxy->instance, sizeof proxy->instance, "%s", instance);
     list_init(&proxy->spare);
+    proxy->nonces = mem_array(config->upstream_count, sizeof(char *));
     proxy->pools = mem_array(config->upstream_count, sizeof(struct pool *));
     for (size_t i = 0; i < config->upstream_count; i++)
         proxy->pools[i] = pool_of_upstream(loop, links, config->upstreams[i]);
@@ -55,8 +56,11 @@ void proxy_free(struct proxy *proxy)
     struct list *link;
     while ((link = list_take_first(&proxy->spare)))
         exchange_free(CONTAINER_OF(link, struct exchange, spare_link));
-    for (size_t i = 0; i < proxy->policy->config->upstream_count; i++)
+    for (size_t i = 0; i < proxy->policy->config->upstream_count; i++) {
         pool_free(proxy->pools[i]);
+        mem_free(proxy->nonces[i]);
+    }
+    mem_free(proxy->nonces);
     mem_free(proxy->pools);
     mem_free(proxy);
 }

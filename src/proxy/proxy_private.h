@@ -5,6 +5,7 @@
 #define PROXY_PROXY_PRIVATE_H
 
 #include "proxy/forward.h"
+#include "proxy/inject.h"
 #include "proxy/problem.h"
 #include "proxy/proxy.h"
 #include "proxy/target.h"
@@ -14,6 +15,7 @@ struct proxy {
     const struct policy *policy;
     struct view *view;
     struct pool **pools; // by upstream index
+    char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
     char instance[32];   // pseudonym of this process in Via
     struct list spare;   // of struct exchange
     size_t spare_count, exchange_count;
@@ -22,6 +24,12 @@ struct proxy {
 
 #define HOST_MAX         280 // a name of 253 bytes, brackets, port
 #define ROUTE_TOKENS_MAX 8   // credentials of one route
+
+struct sent_token {                 // what a 401 would be about
+    const struct config_slot *slot; // NULL: none was sent
+    uint64_t generation;
+    bool is_bound;
+};
 
 // One request's life, from the head to the end of the answer. Kept and used again.
 struct exchange {
@@ -34,7 +42,12 @@ struct exchange {
     struct str host;
     struct view_waiter waiter;
     size_t waiting_slot;
-    bool is_waiting; // for a token
+    bool is_waiting;   // for a token
+    bool is_again;     // the next sending is the second of the same request
+    bool was_replayed; // with a newer token, after a 401
+    bool had_nonce;    // sent again with the nonce the upstream asked for
+    struct sent_token sent;
+    struct buf proof; // of possession, for this request
     struct timer token_timer, whole_timer;
     struct forward forward;
     bool request_is_over; // its last byte came
@@ -59,6 +72,18 @@ void exchange_refuse(struct proxy *proxy, struct request *request, int status, c
 size_t exchange_take_body(struct request *request, struct str bytes);
 void exchange_end_body(struct request *request);
 void exchange_end(struct request *request, bool is_complete);
+
+const struct config *config_of(const struct exchange *exchange);
+bool request_has_body(const struct request *request);
+void exchange_fail(struct exchange *exchange, int status, const char *type, const char *why);
+struct inject_input exchange_inject_input(const struct exchange *exchange);
+
+// exchange_send.c
+void exchange_init_send(struct exchange *exchange);
+void exchange_get_tokens(struct exchange *exchange); // then sends the request
+// The response is a refusal of the token that another one, or a nonce, may turn: true, and it is
+// not to be passed on now.
+bool exchange_try_again(struct exchange *exchange);
 
 // exchange_reply.c
 void exchange_problem(struct exchange *exchange, const struct problem *problem);

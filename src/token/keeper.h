@@ -35,11 +35,15 @@ struct keeper *keeper_new_of(struct loop *loop, struct config *config,
 
 // What views tell it; any thread (they are posted to the keeper's loop).
 enum keeper_note {
-    KEEPER_WANT, // a request waits: answered with a token or a failure, to all views
-    KEEPER_USED, // the current token has been used
-    KEEPER_DUE,  // a request met a token past its soft expiry
+    KEEPER_WANT,    // a request waits: answered with a token or a failure, to all views
+    KEEPER_USED,    // the current token has been used
+    KEEPER_DUE,     // a request met a token past its soft expiry
+    KEEPER_REFUSED, // through keeper_tell_refused() alone
 };
 void keeper_tell(struct keeper *keeper, size_t slot, enum keeper_note note);
+// An upstream refused the token of this generation. Answered to all views with a newer token, or
+// with the same one again: there is none newer.
+void keeper_tell_refused(struct keeper *keeper, size_t slot, uint64_t generation);
 
 // Internal to token/: a view's registration, on the control thread while the view's loop does not
 // run. Tokens already there are published to it at once.

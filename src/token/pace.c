@@ -35,3 +35,11 @@ uint64_t pace_hold_off_ms(const struct pace *pace, enum token_failure_kind kind,
     wait -= (uint64_t)((double)wait / 4 * jitter);
     return wait > retry_after_ms ? wait : retry_after_ms;
 }
+
+uint64_t pace_refused_ms(const struct pace *pace, unsigned refused_count)
+{
+    uint64_t apart_ms = pace->floor_max_ms;
+    for (unsigned i = 1; i < refused_count && apart_ms < pace->refused_max_ms; i++)
+        apart_ms *= 2;
+    return apart_ms < pace->refused_max_ms ? apart_ms : pace->refused_max_ms;
+}

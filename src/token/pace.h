@@ -22,6 +22,9 @@ extern const struct pace pace_default;
 uint64_t pace_floor_ms(const struct pace *pace, uint64_t lifetime_ms);
 // After the failed_count-th failure in a row (1 = first). jitter 0 to 1 takes away up to a quarter;
 // never less than what the server asked for with Retry-After.
+// How far apart token requests made for refusals by an upstream must be: none before the second,
+// then ten seconds, doubled each time.
+uint64_t pace_refused_ms(const struct pace *pace, unsigned refused_count);
 uint64_t pace_hold_off_ms(const struct pace *pace, enum token_failure_kind kind,
                           unsigned failed_count, double jitter, uint64_t retry_after_ms);
 

@@ -7,6 +7,8 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "token/jose.h"
+
 void token_schedule(const struct token_times *times, uint64_t *out_soft_ms, uint64_t *out_hard_ms)
 {
     uint64_t skew = times->clock_skew_ms;
@@ -68,6 +70,7 @@ void token_unref(const struct token *token)
     mem_free(counted->value_bytes);
     mem_free(counted->name_bytes);
     mem_free(counted->granted_scope);
+    jose_key_unref(counted->binding);
     mem_free(counted);
 }
 

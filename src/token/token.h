@@ -14,6 +14,8 @@
 
 #define TOKEN_FINGERPRINT_LEN 8
 
+struct jose_key;
+
 struct token {
     unsigned refs;           // atomic
     struct str header_name;  // "Authorization"
@@ -29,6 +31,8 @@ struct token {
     uint64_t expires_ms;            // as the authorization server said
     char *name_bytes, *value_bytes; // what the views above point into; token.c's
     char *granted_scope;            // NULL: as asked
+    struct jose_key *binding;       // proofs of possession are made with it (DPoP); NULL: bearer
+    uint64_t idle_ttl_ms;           // unused for so long it is dead; 0: does not matter
 };
 
 struct token_times {

@@ -18,8 +18,9 @@ struct view_entry {
     const struct token *token; // referenced, or NULL
     uint64_t hard_ms;          // token->hard_ms; 0 without a token
     uint64_t notice_ms;        // from then on a use of the token is news for the keeper
-    bool is_used_told;
+    bool is_used_told, is_due_told;
     bool is_asked;                       // KEEPER_WANT is on its way or being worked on
+    uint64_t refused;                    // generation that the keeper was told of as refused
     const struct token_failure *failure; // of the last fetch, referenced, or NULL
     struct list waiters;
 };
@@ -44,19 +45,23 @@ static void view_unref(struct view *view)
 
 // -- hits --------------------------------------------------------------------------------------
 
-// Twice per token at most: for its first use, and for its first use past the soft expiry.
+// Twice per token at most: for its first use, and for its first use past the soft expiry. A token
+// that dies when it is not used is reported four times within its idle lifetime.
 static void view_notice(struct view *view, size_t slot, uint64_t now_ms)
 {
     struct view_entry *entry = &view->entries[slot];
-    if (!entry->is_used_told) {
-        entry->is_used_told = true;
+    uint64_t idle_ms = entry->token->idle_ttl_ms;
+    if (!entry->is_used_told || idle_ms)
         keeper_tell(view->keeper, slot, KEEPER_USED);
-    }
-    entry->notice_ms = entry->token->soft_ms;
+    entry->is_used_told = true;
+    uint64_t next_ms = entry->token->soft_ms;
     if (token_is_due(entry->token, now_ms)) {
-        entry->notice_ms = NOTHING_TO_TELL;
-        keeper_tell(view->keeper, slot, KEEPER_DUE);
+        next_ms = NOTHING_TO_TELL;
+        if (!entry->is_due_told)
+            keeper_tell(view->keeper, slot, KEEPER_DUE);
+        entry->is_due_told = true;
     }
+    entry->notice_ms = idle_ms && now_ms + idle_ms / 4 < next_ms ? now_ms + idle_ms / 4 : next_ms;
 }
 
 const struct token *view_get(struct view *view, size_t slot)
@@ -91,6 +96,7 @@ void view_wait(struct view *view, size_t slot, struct view_waiter *waiter)
     struct view_entry *entry = &view->entries[slot];
     assert(!list_is_linked(&waiter->link));
     waiter->slot = slot;
+    waiter->newer_than = 0;
     if (is_held_off(entry, loop_now_ms(view->loop))) {
         // Answered here: requests that hammer a broken slot must not hammer the keeper as well.
         list_append(&view->held, &waiter->link);
@@ -99,6 +105,30 @@ void view_wait(struct view *view, size_t slot, struct view_waiter *waiter)
     }
     list_append(&entry->waiters, &waiter->link);
     view_ask(view, slot);
+}
+
+static bool is_newer(const struct token *token, uint64_t generation)
+{
+    return token && token->generation > generation;
+}
+
+void view_wait_newer(struct view *view, size_t slot, uint64_t generation,
+                     struct view_waiter *waiter)
+{
+    struct view_entry *entry = &view->entries[slot];
+    assert(!list_is_linked(&waiter->link));
+    waiter->slot = slot;
+    waiter->newer_than = generation;
+    if (is_newer(entry->token, generation)) {
+        list_append(&view->held, &waiter->link);
+        loop_defer(view->loop, &view->held_task);
+        return;
+    }
+    list_append(&entry->waiters, &waiter->link);
+    // Once for each generation: a hundred refusals at a time are one piece of news.
+    if (entry->refused != generation)
+        keeper_tell_refused(view->keeper, slot, generation);
+    entry->refused = generation;
 }
 
 void view_cancel(struct view *view, struct view_waiter *waiter)
@@ -112,6 +142,11 @@ const struct token_failure *view_failure(const struct view *view, size_t slot)
     return view->entries[slot].failure;
 }
 
+static void view_answer_newer(struct view_waiter *waiter, const struct token *token)
+{
+    waiter->on_token(waiter, is_newer(token, waiter->newer_than) ? token : NULL, NULL);
+}
+
 static void on_held_task(struct task *task)
 {
     struct view *view = CONTAINER_OF(task, struct view, held_task);
@@ -121,6 +156,10 @@ static void on_held_task(struct task *task)
         struct view_waiter *waiter = CONTAINER_OF(link, struct view_waiter, link);
         const struct view_entry *entry = &view->entries[waiter->slot];
         const struct token *token = view_get(view, waiter->slot);
+        if (waiter->newer_than) {
+            view_answer_newer(waiter, token);
+            continue;
+        }
         // Things may have changed since view_wait(): a token may have come, or the failure be over.
         if (token || is_held_off(entry, loop_now_ms(view->loop)))
             waiter->on_token(waiter, token, token ? NULL : entry->failure);
@@ -147,7 +186,7 @@ static void entry_set(struct view_entry *entry, const struct token *token,
         entry->token = token ? token_ref(token) : NULL;
         entry->hard_ms = token ? token->hard_ms : 0;
         entry->notice_ms = 0;
-        entry->is_used_told = false;
+        entry->is_used_told = entry->is_due_told = false;
     }
     if (!token && !failure)
         return; // expired: that says nothing about the last fetch
@@ -163,7 +202,9 @@ static void entry_answer(struct view *view, size_t slot, const struct token_fail
     while ((link = list_take_first(&batch))) {
         struct view_waiter *waiter = CONTAINER_OF(link, struct view_waiter, link);
         const struct token *token = failure ? NULL : view_get(view, slot);
-        if (token || failure)
+        if (waiter->newer_than)
+            view_answer_newer(waiter, token);
+        else if (token || failure)
             waiter->on_token(waiter, token, failure);
         else
             view_wait(view, slot, waiter); // the token has expired on its way here
@@ -179,6 +220,7 @@ static void view_take(void *arg)
         entry_set(entry, news->token, news->failure);
         if (news->token || news->failure) {
             entry->is_asked = false;
+            entry->refused = 0;
             entry_answer(view, news->slot, news->failure);
         }
     }

@@ -19,10 +19,12 @@ struct view;
 // inside on_token the waiter may wait again, and its memory may go.
 struct view_waiter {
     struct list link;
-    // One of both is NULL. Borrowed for the call.
+    // One of both is NULL. Borrowed for the call. Both are NULL: there is none newer than the one
+    // that was refused.
     void (*on_token)(struct view_waiter *waiter, const struct token *token,
                      const struct token_failure *failure);
-    size_t slot; // the view's
+    size_t slot;         // the view's, as is:
+    uint64_t newer_than; // a generation; 0: any token will do
 };
 
 // The view registers itself with the keeper. Made and freed on the control thread, while the loop
@@ -38,6 +40,10 @@ const struct token *view_get(struct view *view, size_t slot);
 // Waits for the next token or failure of the slot, and asks the keeper for one. While the keeper
 // holds off after a failure, the answer is that failure, at the end of the turn.
 void view_wait(struct view *view, size_t slot, struct view_waiter *waiter);
+// The upstream refused the token of this generation (401): waits for a newer one, or for the word
+// that there is none. The keeper sees to it that refusals do not become a storm of token requests.
+void view_wait_newer(struct view *view, size_t slot, uint64_t generation,
+                     struct view_waiter *waiter);
 void view_cancel(struct view *view, struct view_waiter *waiter); // no-op when not waiting
 
 // Why the slot's last fetch failed, borrowed until the next turn of the loop; NULL when it did not,

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+// The way out: the tokens of the route, waited for if need be, the head that bears them, and the
+// second try after the upstream refused them. No request leaves without all the tokens its route
+// asks for.
+#include "base/log.h"
+#include "http/server.h"
+#include "proxy/inject.h"
+#include "proxy/proxy_private.h"
+#include "token/jose.h"
+
+#define BUFFER_MAX ((size_t)64 * 1024) // request body bytes held for the upstream
+#define PROOF_MAX  4096
+#define NONCE_MAX  512 // RFC 9449 8.1 sets no limit
+
+static bool is_idempotent(struct str method)
+{
+    return str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")) ||
+           str_eq(method, STR("PUT")) || str_eq(method, STR("DELETE")) ||
+           str_eq(method, STR("OPTIONS"));
+}
+
+// -- the head ----------------------------------------------------------------------------------
+
+// Which of the route's tokens an upstream means when it answers 401: the one in Authorization.
+static size_t refusable(const struct token *const *tokens, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq_nocase(tokens[i]->header_name, STR("Authorization")))
+            return i;
+    return 0;
+}
+
+static void exchange_note_sent(struct exchange *exchange, const struct token *const *tokens)
+{
+    const struct config_route *route = exchange->choice.route;
+    if (!route || !route->slot_count)
+        return;
+    size_t which = refusable(tokens, route->slot_count);
+    exchange->sent = (struct sent_token){
+        .slot = route->slots[which],
+        .generation = tokens[which]->generation,
+        .is_bound = tokens[which]->binding != NULL,
+    };
+}
+
+// A proof of possession for the token that is bound to a key, if the route has one (RFC 9449 7).
+static bool exchange_prove(struct exchange *exchange, struct inject_input *input)
+{
+    const struct config_route *route = exchange->choice.route;
+    const struct token *bound = NULL;
+    for (size_t i = 0; route && i < route->slot_count; i++)
+        if (input->tokens[i]->binding)
+            bound = input->tokens[i];
+    if (!bound)
+        return true;
+    struct buf url;
+    struct err err = {""};
+    buf_init(&url, 2 * (size_t)config_of(exchange)->header_limit);
+    buf_clear(&exchange->proof);
+    struct jose_proof proof = {
+        .method = input->method,
+        .access_token = bound->value,
+        .nonce = str_of(exchange->proxy->nonces[exchange->choice.upstream->index]),
+        .now_s = clock_realtime_s(),
+    };
+    bool ok = inject_url(input, &url);
+    proof.url = buf_str(&url);
+    ok = ok && jose_dpop_proof(bound->binding, &proof, &exchange->proof, &err);
+    buf_fini(&url);
+    if (!ok)
+        log_error("request.no_proof", F_TEXT("why", err.text));
+    input->proof = buf_str(&exchange->proof);
+    return ok;
+}
+
+static void exchange_start_forward(struct exchange *exchange, const struct inject_input *input)
+{
+    struct request *request = exchange->request;
+    struct forward_request forward = {
+        .is_chunked = input->is_chunked,
+        .is_head = str_eq(request->method, STR("HEAD")),
+        .is_idempotent = is_idempotent(request->method),
+        .has_body = request_has_body(request),
+    };
+    forward_start(&exchange->forward, exchange->proxy->pools[exchange->choice.upstream->index],
+                  &forward);
+    request_accept(request);
+}
+
+static struct buf *exchange_first_head(struct exchange *exchange)
+{
+    const struct config_upstream *upstream = exchange->choice.upstream;
+    const struct config_route *route = exchange->choice.route;
+    size_t replay_max = route ? (size_t)route->replay_limit : 0;
+    struct forward_limits limits = {
+        .head_max = (size_t)config_of(exchange)->header_limit,
+        .buffer_max = replay_max > BUFFER_MAX ? replay_max : BUFFER_MAX,
+        .connect_timeout_ms = upstream->connect_timeout_ms,
+        .first_byte_timeout_ms = upstream->first_byte_timeout_ms,
+        .idle_timeout_ms = upstream->idle_timeout_ms,
+    };
+    return forward_head(&exchange->forward, &limits);
+}
+
+// The tokens are borrowed for this turn only: the head that holds them is written here and now.
+static void exchange_send(struct exchange *exchange, const struct token *const *tokens)
+{
+    bool is_again = exchange->is_again;
+    struct inject_input input = exchange_inject_input(exchange);
+    input.tokens = tokens;
+    exchange->is_again = false;
+    if (!exchange_prove(exchange, &input)) {
+        exchange_fail(exchange, 502, "internal", "the proof of possession could not be made");
+        return;
+    }
+    struct buf *head =
+        is_again ? forward_resend_head(&exchange->forward) : exchange_first_head(exchange);
+    if (!inject_head(&input, head)) {
+        exchange_fail(exchange, 431, "malformed-request",
+                      "with the fields that are added the request head is too large");
+        return;
+    }
+    exchange_note_sent(exchange, tokens);
+    if (is_again)
+        forward_resend(&exchange->forward);
+    else
+        exchange_start_forward(exchange, &input);
+}
+
+// -- the tokens --------------------------------------------------------------------------------
+
+static void exchange_start_token_timer(struct exchange *exchange)
+{
+    exchange->is_waiting = true;
+    if (exchange->token_timer.due_ms == TIMER_NEVER) // one limit for all of the route's tokens
+        timer_start(exchange->proxy->loop, &exchange->token_timer,
+                    config_of(exchange)->token_timeout_ms);
+}
+
+void exchange_get_tokens(struct exchange *exchange)
+{
+    const struct config_route *route = exchange->choice.route;
+    const struct token *tokens[ROUTE_TOKENS_MAX];
+    size_t count = route ? route->slot_count : 0;
+    for (size_t i = 0; i < count; i++) {
+        tokens[i] = view_get(exchange->proxy->view, route->slots[i]->index);
+        if (!tokens[i]) {
+            exchange->waiting_slot = route->slots[i]->index;
+            view_wait(exchange->proxy->view, exchange->waiting_slot, &exchange->waiter);
+            exchange_start_token_timer(exchange);
+            return;
+        }
+    }
+    timer_disarm(&exchange->token_timer);
+    exchange_send(exchange, tokens);
+}
+
+static void on_token(struct view_waiter *waiter, const struct token *token,
+                     const struct token_failure *failure)
+{
+    struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
+    exchange->is_waiting = false;
+    if (token) {
+        exchange_get_tokens(exchange);
+        return;
+    }
+    timer_disarm(&exchange->token_timer);
+    if (exchange->is_again)
+        exchange_reply(exchange); // none better is to be had: the upstream's 401 stands
+    else
+        exchange_token_problem(exchange, failure);
+}
+
+static void on_token_timer(struct timer *timer)
+{
+    struct exchange *exchange = CONTAINER_OF(timer, struct exchange, token_timer);
+    view_cancel(exchange->proxy->view, &exchange->waiter);
+    exchange->is_waiting = false;
+    if (exchange->is_again) {
+        exchange_reply(exchange);
+        return;
+    }
+    const struct token_failure *last = view_failure(exchange->proxy->view, exchange->waiting_slot);
+    struct token_failure *waited = token_failure_new(
+        FAILURE_WAITED, last ? last->text : "the authorization server did not answer in time");
+    exchange_token_problem(exchange, waited);
+    token_failure_unref(waited);
+}
+
+void exchange_init_send(struct exchange *exchange)
+{
+    exchange->waiter.on_token = on_token;
+    timer_init(&exchange->token_timer, on_token_timer);
+    buf_init(&exchange->proof, PROOF_MAX);
+}
+
+// -- once more ---------------------------------------------------------------------------------
+
+static bool is_safe(struct str method)
+{
+    return str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")) ||
+           str_eq(method, STR("OPTIONS"));
+}
+
+static bool exchange_may_replay(const struct exchange *exchange)
+{
+    const struct config_route *route = exchange->choice.route;
+    if (!exchange->sent.slot || !route || exchange->body_len > route->replay_limit ||
+        !forward_may_resend(&exchange->forward))
+        return false;
+    return route->replay_on_401 == REPLAY_YES ||
+           (route->replay_on_401 == REPLAY_SAFE_METHODS && is_safe(exchange->request->method));
+}
+
+// Is this word in a challenge to the client (WWW-Authenticate)?
+static bool challenge_has(const struct fields *fields, struct str word)
+{
+    for (size_t i = 0; i < fields->count; i++) {
+        if (!str_eq_nocase(fields->items[i].name, STR("WWW-Authenticate")))
+            continue;
+        for (struct str rest = fields->items[i].value; rest.len >= word.len;
+             rest = str_from(rest, 1))
+            if (str_starts(rest, word))
+                return true;
+    }
+    return false;
+}
+
+static bool nonce_is_valid(struct str nonce)
+{
+    for (size_t i = 0; i < nonce.len; i++)
+        if (nonce.ptr[i] <= ' ' || nonce.ptr[i] >= 0x7f || nonce.ptr[i] == '"' ||
+            nonce.ptr[i] == '\\')
+            return false;
+    return nonce.len > 0 && nonce.len <= NONCE_MAX;
+}
+
+// The server's latest nonce is for all requests to it from now on (RFC 9449 8.2, 9).
+static bool exchange_take_nonce(struct exchange *exchange)
+{
+    const struct fields *fields = &exchange->forward.response.fields;
+    const struct field *field = fields_find(fields, STR("DPoP-Nonce"));
+    char **nonce = &exchange->proxy->nonces[exchange->choice.upstream->index];
+    if (!exchange->sent.is_bound || !field || !nonce_is_valid(field->value) ||
+        fields_count(fields, STR("DPoP-Nonce")) > 1)
+        return false;
+    if (*nonce && str_eq(str_of(*nonce), field->value))
+        return true;
+    mem_free(*nonce);
+    *nonce = str_dup(field->value);
+    return true;
+}
+
+bool exchange_try_again(struct exchange *exchange)
+{
+    const struct h1_response *response = &exchange->forward.response;
+    bool has_nonce = exchange_take_nonce(exchange);
+    if (response->status != 401 || !exchange_may_replay(exchange))
+        return false;
+    const struct config_slot *slot = exchange->sent.slot;
+    if (challenge_has(&response->fields, STR("insufficient_scope"))) {
+        log_warn("request.insufficient_scope", F_TEXT("route", exchange->choice.route->name),
+                 F_TEXT("credential", slot->credential->name), F_TEXT("asked", slot->scope));
+        return false;
+    }
+    if (has_nonce && !exchange->had_nonce &&
+        challenge_has(&response->fields, STR("use_dpop_nonce"))) {
+        exchange->had_nonce = exchange->is_again = true;
+        exchange_get_tokens(exchange);
+        return true;
+    }
+    if (exchange->was_replayed)
+        return false;
+    exchange->was_replayed = exchange->is_again = true;
+    log_info("request.replayed", F_TEXT("route", exchange->choice.route->name),
+             F_TEXT("credential", slot->credential->name), F_TEXT("scope", slot->scope));
+    view_wait_newer(exchange->proxy->view, slot->index, exchange->sent.generation,
+                    &exchange->waiter);
+    exchange_start_token_timer(exchange);
+    return true;
+}
