@@ -39,6 +39,31 @@ struct source {
 };
 
 struct fetcher;
+
+// What a source may need of the one it belongs to; lives as long as the source.
+struct source_context {
+    struct loop *loop;
+    struct fetcher *fetcher;
+    // The token of another slot, as keeper_get() gives it: on_done follows once, later, with a
+    // token or a failure, borrowed for the call. No cancelling; the source ignores what it no
+    // longer waits for, and after it is freed on_done must not be called.
+    void (*get_token)(void *arg, const struct config_slot *slot,
+                      void (*on_done)(void *done_arg, const struct token *token,
+                                      const struct token_failure *failure),
+                      void *done_arg);
+    void *arg; // get_token's
+};
+
+// A command's answer; may hand over to the grant when the credential has an endpoint.
+struct source *source_exec_new(const struct source_context *context,
+                               const struct config_slot *slot) WARN_UNUSED;
+// A login's answer; get_token is asked when slot->authoriser is set.
+struct source *source_login_new(const struct source_context *context,
+                                const struct config_slot *slot) WARN_UNUSED;
+// The configured token; once it has expired, the grant when the credential has an endpoint.
+struct source *source_static_new(const struct source_context *context,
+                                 const struct config_slot *slot) WARN_UNUSED;
+
 // Client-credentials grant (RFC 6749 4.4).
 struct source *source_oauth_new(struct loop *loop, struct fetcher *fetcher,
                                 const struct config_slot *slot) WARN_UNUSED;
