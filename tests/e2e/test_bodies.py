@@ -44,8 +44,13 @@ def test_chunked_requests(simple, upstream, sizes):
         for part in parts:
             client.send(chunk(part))
         client.send(b"0\r\n\r\n")
-        assert client.response("POST").body == b"".join(parts)
-        assert client.ask().status == 200
+        answer = client.response("POST")
+        assert answer.body == b"".join(parts)
+        # What follows a chunked request is not trusted to libmicrohttpd 0.9's parser: closed, and announced.
+        if answer.get("Connection") == "close":
+            assert client.is_closed_by_peer()
+        else:
+            assert client.ask().status == 200
     assert upstream.requests[0].get("Content-Length") is None
 
 

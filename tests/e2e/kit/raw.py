@@ -119,9 +119,13 @@ class RawClient:
         got, self.data = self.data[:at], self.data[at:]
         return got
 
-    def read_to_end(self):
-        while self._fill():
-            pass
+    def read_to_end(self, reset_is_fine=False):
+        try:
+            while self._fill():
+                pass
+        except ConnectionResetError:
+            if not reset_is_fine:
+                raise
         got, self.data = self.data, b""
         return got
 
