@@ -93,17 +93,43 @@ static bool body_is_long_to_come(const struct req *req)
     return req->pub.body == BODY_CHUNKED || req->pub.content_length > DRAIN_MAX;
 }
 
+static void response_add_fields(const struct req *req, struct MHD_Response *response,
+                                const struct reply *reply)
+{
+    // libmicrohttpd 0.9.75 reads trailers loosely enough to end them where others do not: what
+    // follows a chunked request is not taken for another one.
+    bool is_loose = req->pub.body == BODY_CHUNKED && req->server->parses_in_place;
+    if (reply->close || is_loose || req->server->is_draining)
+        response_add_field(response, &(struct field){STR("Connection"), STR("close")});
+    for (size_t i = 0; i < reply->fields->count; i++)
+        if (!response_add_field(response, &reply->fields->items[i]))
+            log_warn("reply.field_dropped", F_STR("name", reply->fields->items[i].name));
+}
+
+// The reply is known: whatever of the body still comes is read and thrown away, for a while.
+static void req_be_answered(struct req *req)
+{
+    if (req->phase == REQ_BODY) {
+        req->is_draining = true;
+        conn_set_deadline(req->conn, DRAIN_TIME_MS);
+    }
+    req_resume(req);
+}
+
+static bool reply_ends_by_close(const struct req *req, const struct reply *reply)
+{
+    return !reply->is_whole && reply->length == REPLY_LENGTH_UNKNOWN && req->pub.minor == 0 &&
+           !is_bodyless(req, reply->status);
+}
+
 void request_reply(struct request *request, const struct reply *reply)
 {
     struct req *req = req_of(request);
     if (req->response || req->is_taken_over || req->phase == REQ_REPLYING)
         return;
-    if (body_is_long_to_come(req) && reply->is_whole && req_take_over(req, reply)) {
-        if (req->phase == REQ_BODY) {
-            req->is_draining = true;
-            conn_set_deadline(req->conn, DRAIN_TIME_MS);
-        }
-        req_resume(req);
+    bool is_early = reply->is_whole && body_is_long_to_come(req);
+    if (is_early && req_take_over(req, reply)) {
+        req_be_answered(req);
         return;
     }
     struct MHD_Response *response = response_new(req, reply);
@@ -112,23 +138,11 @@ void request_reply(struct request *request, const struct reply *reply)
         request_abort(request);
         return;
     }
-    // libmicrohttpd 0.9.75 reads trailers loosely enough to end them where others do not: what
-    // follows a chunked request is not taken for another one.
-    bool is_loose = request->body == BODY_CHUNKED && req->server->parses_in_place;
-    if (reply->close || is_loose || req->server->is_draining)
-        response_add_field(response, &(struct field){STR("Connection"), STR("close")});
-    for (size_t i = 0; reply->fields && i < reply->fields->count; i++)
-        if (!response_add_field(response, &reply->fields->items[i]))
-            log_warn("reply.field_dropped", F_STR("name", reply->fields->items[i].name));
-    req->ends_by_close = !reply->is_whole && reply->length == REPLY_LENGTH_UNKNOWN &&
-                         request->minor == 0 && !is_bodyless(req, reply->status);
+    response_add_fields(req, response, reply);
+    req->ends_by_close = reply_ends_by_close(req, reply);
     req->response = response;
     req->status = reply->status;
-    if (req->phase == REQ_BODY) {
-        req->is_draining = true;
-        conn_set_deadline(req->conn, DRAIN_TIME_MS);
-    }
-    req_resume(req);
+    req_be_answered(req);
 }
 
 size_t request_reply_room(struct request *request)

@@ -22,25 +22,32 @@ static bool append_date(struct buf *out)
     return buf_append(out, (struct str){text, len});
 }
 
-static bool append_message(struct buf *out, const struct request *request,
-                           const struct reply *reply)
+static bool append_fields(struct buf *out, const struct fields *fields)
 {
-    bool ok = buf_printf(out, "HTTP/1.1 %d %s\r\n", reply->status,
-                         MHD_get_reason_phrase_for((unsigned)reply->status));
-    if (ok && !(reply->fields && fields_find(reply->fields, STR("Date"))))
-        ok = append_date(out);
-    for (size_t i = 0; ok && reply->fields && i < reply->fields->count; i++) {
-        const struct field *field = &reply->fields->items[i];
+    bool ok = true;
+    for (size_t i = 0; ok && i < fields->count; i++) {
+        const struct field *field = &fields->items[i];
         ok = buf_append(out, field->name) && buf_append(out, STR(": ")) &&
              buf_append(out, field->value) && buf_append(out, STR("\r\n"));
     }
-    bool has_body = reply->status != 204 && reply->status != 205 && reply->status != 304;
-    struct str body = has_body ? reply->body : STR_NONE;
-    ok = ok && buf_append(out, STR("Connection: close\r\n"));
-    if (reply->status != 204 && reply->status != 304)
-        ok = ok && buf_printf(out, "Content-Length: %zu\r\n", body.len);
-    ok = ok && buf_append(out, STR("\r\n"));
-    return ok && (str_eq(request->method, STR("HEAD")) || buf_append(out, body));
+    return ok && (fields_find(fields, STR("Date")) || append_date(out));
+}
+
+static bool append_body(struct buf *out, const struct request *request, const struct reply *reply)
+{
+    if (reply->status == 204 || reply->status == 304)
+        return buf_append(out, STR("\r\n"));
+    struct str body = reply->status == 205 ? STR_NONE : reply->body;
+    return buf_printf(out, "Content-Length: %zu\r\n\r\n", body.len) &&
+           (str_eq(request->method, STR("HEAD")) || buf_append(out, body));
+}
+
+static bool append_message(struct buf *out, const struct request *request,
+                           const struct reply *reply)
+{
+    return buf_printf(out, "HTTP/1.1 %d %s\r\nConnection: close\r\n", reply->status,
+                      MHD_get_reason_phrase_for((unsigned)reply->status)) &&
+           append_fields(out, reply->fields) && append_body(out, request, reply);
 }
 
 bool req_take_over(struct req *req, const struct reply *reply)
