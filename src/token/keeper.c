@@ -112,6 +112,29 @@ void keeper_detach(struct keeper *keeper, struct view *view)
 
 // -- life --------------------------------------------------------------------------------------
 
+static void keeper_get_for_source(void *arg, const struct config_slot *slot,
+                                  void (*on_done)(void *done_arg, const struct token *token,
+                                                  const struct token_failure *failure),
+                                  void *done_arg)
+{
+    keeper_get(arg, slot->index, on_done, done_arg);
+}
+
+static struct source *keeper_new_source(const struct keeper *keeper, const struct config_slot *slot)
+{
+    switch ((enum config_source)slot->credential->source) {
+    case SOURCE_LOGIN:
+        return source_login_new(&keeper->source_context, slot);
+    case SOURCE_EXEC:
+        return source_exec_new(&keeper->source_context, slot);
+    case SOURCE_STATIC:
+        return source_static_new(&keeper->source_context, slot);
+    case SOURCE_OAUTH:
+        break;
+    }
+    return source_oauth_new(keeper->loop, keeper->fetcher, slot);
+}
+
 struct keeper *keeper_new(struct loop *loop, struct config *config, struct err *err)
 {
     return keeper_new_of(loop, config, &(struct keeper_parts){0}, err);
@@ -139,13 +162,15 @@ struct keeper *keeper_new_of(struct loop *loop, struct config *config,
     keeper->pace = parts->pace ? *parts->pace : pace_default;
     keeper->refs = 1;
     keeper->hooks = hooks_new(loop);
+    keeper->source_context = (struct source_context){
+        .loop = loop, .fetcher = fetcher, .get_token = keeper_get_for_source, .arg = keeper};
     keeper->slot_count = slot_count;
     for (size_t i = 0; i < slot_count; i++) {
         struct keeper_slot *slot = &keeper->slots[i];
         slot->keeper = keeper;
         slot->config = config->slots[i];
-        slot->source = (parts->source_new ? parts->source_new : source_oauth_new)(loop, fetcher,
-                                                                                  config->slots[i]);
+        slot->source = parts->source_new ? parts->source_new(loop, fetcher, config->slots[i])
+                                         : keeper_new_source(keeper, config->slots[i]);
         slot_init(slot);
     }
     return keeper;

@@ -57,6 +57,7 @@ struct keeper {
     struct fetcher *fetcher;
     struct store *store; // NULL: none
     struct hooks *hooks;
+    struct source_context source_context;
     struct pace pace;
     unsigned refs;  // atomic: the owner's and one for each note on its way
     bool is_closed; // only notes still hold it
