@@ -85,6 +85,8 @@ static void assign_one(struct draft *draft, struct draft_section *section)
         return;
     }
     struct config_credential *credential = owner->object;
+    if (!catalogue->count)
+        draft_warn(draft, section, NULL, "is empty: any scope will do");
     if (credential->source == SOURCE_LOGIN)
         draft_fault(draft, section, section->place, NULL,
                     "has no use: source of [credential %s] is login, which has no scopes",
@@ -97,7 +99,8 @@ static void assign_one(struct draft *draft, struct draft_section *section)
 void catalogue_assign(struct draft *draft)
 {
     for (size_t i = 0; i < draft->section_count; i++)
-        if (draft->sections[i]->kind == SECTION_SCOPES && !draft->sections[i]->is_repeated)
+        if (draft->sections[i]->kind == SECTION_SCOPES && !draft->sections[i]->is_repeated &&
+            *draft->sections[i]->name)
             assign_one(draft, draft->sections[i]);
     for (size_t i = 0; i < draft->section_count; i++) {
         const struct draft_section *section = draft->sections[i];

@@ -17,6 +17,11 @@ static const char *word_of(const char *key, int value)
     return setting_find(SECTION_CREDENTIAL, str_of(key))->choices[value];
 }
 
+static bool is_known(const struct draft_section *section, const char *key)
+{
+    return !draft_is_broken(section, key) && !draft_is_guessed(section, key);
+}
+
 static void fault_at(struct draft *draft, const struct draft_section *section, const char *key,
                      const char *message)
 {
@@ -39,31 +44,40 @@ static unsigned kind_of(const struct config_credential *credential)
     return 0;
 }
 
-// A setting that does nothing was meant to do something.
-static void check_unused(struct draft *draft, const struct draft_section *section, unsigned kind)
+static void check_unused(struct draft *draft, const struct draft_section *section,
+                         const struct setting *row, unsigned kind)
 {
     const struct config_credential *credential = section->object;
+    unsigned asking = kind == FOR_EXEC     ? FOR_EXEC_ASKING
+                      : kind == FOR_STATIC ? FOR_STATIC_ASKING
+                                           : 0;
+    struct config_place place = draft_place(section, row->key, 0);
+    if (row->sources && !(row->sources & kind))
+        draft_fault(draft, section, place, row->key, "is not used with source = %s%s",
+                    word_of("source", credential->source),
+                    row->sources & asking ? ", unless there is token_url or issuer" : "");
+    else
+        draft_fault(draft, section, place, row->key, "is not used with auth_method = %s",
+                    word_of("auth_method", credential->auth_method));
+}
+
+// What is needed must be there; and a setting that does nothing was meant to do something.
+static void check_use(struct draft *draft, const struct draft_section *section, unsigned kind)
+{
+    const struct config_credential *credential = section->object;
+    bool is_method_known = is_known(section, "auth_method");
     size_t count;
     const struct setting *rows = settings_of(SECTION_CREDENTIAL, &count);
     for (size_t i = 0; i < count; i++) {
         const struct setting *row = &rows[i];
-        if (!draft_has(section, row->key))
+        if (row->methods && (kind & FOR_ASKING) && !is_method_known)
             continue;
-        struct config_place place = draft_place(section, row->key, 0);
-        bool is_for_source = !row->sources || (row->sources & kind);
-        bool is_for_method = !row->methods || !(kind & FOR_ASKING) ||
-                             draft_is_broken(section, "auth_method") ||
-                             (row->methods & FOR_METHOD(credential->auth_method));
-        bool would_do = row->sources & (kind == FOR_EXEC     ? FOR_EXEC_ASKING
-                                        : kind == FOR_STATIC ? FOR_STATIC_ASKING
-                                                             : 0);
-        if (!is_for_source)
-            draft_fault(draft, section, place, row->key, "is not used with source = %s%s",
-                        word_of("source", credential->source),
-                        would_do ? ", unless there is token_url or issuer" : "");
-        else if (!is_for_method)
-            draft_fault(draft, section, place, row->key, "is not used with auth_method = %s",
-                        word_of("auth_method", credential->auth_method));
+        bool is_used = (!row->sources || (row->sources & kind)) &&
+                       (!row->methods || (row->methods & FOR_METHOD(credential->auth_method)));
+        if (is_used && (row->flags & SETTING_NEEDED))
+            check_missing(draft, section, row->key);
+        else if (!is_used && draft_has(section, row->key))
+            check_unused(draft, section, row, kind);
     }
 }
 
@@ -103,21 +117,17 @@ static void check_method(struct draft *draft, const struct draft_section *sectio
     case AUTH_CLIENT_SECRET_JWT:
         check_algorithm(draft, section);
         check_jwt_secret(draft, section);
-        check_missing(draft, section, "client_secret");
         return;
     case AUTH_CLIENT_SECRET_BASIC:
     case AUTH_CLIENT_SECRET_POST:
-        check_missing(draft, section, "client_secret");
         check_secret(draft, section, "client_secret", credential->client_secret);
         check_secret(draft, section, "client_secret_next", credential->client_secret_next);
         return;
     case AUTH_PRIVATE_KEY_JWT:
         check_algorithm(draft, section);
-        check_missing(draft, section, "signing_key");
         check_private_key(draft, section, "signing_key", credential->signing_key);
         return;
     case AUTH_ASSERTION_FILE:
-        check_missing(draft, section, "assertion_file");
         if (credential->assertion_file && access(credential->assertion_file, R_OK) != 0)
             draft_warn(draft, section, "assertion_file",
                        "cannot read %s; it is tried again when it is needed",
@@ -182,7 +192,7 @@ static void check_asking(struct draft *draft, const struct draft_section *sectio
     check_tls(draft, section, &credential->tls, &url);
     if (has_issuer && credential->issuer)
         url_fini(&url);
-    if (draft_is_broken(section, "auth_method"))
+    if (!is_known(section, "auth_method"))
         return;
     if (credential->auth_method != AUTH_ASSERTION_FILE)
         check_missing(draft, section, "client_id");
@@ -200,7 +210,7 @@ static void check_body(struct draft *draft, const struct draft_section *section)
     struct err err;
     if (!login->body)
         return;
-    if (!login->is_form && !draft_is_broken(section, "login_body_type") && !json_check(rest, &err))
+    if (!login->is_form && is_known(section, "login_body_type") && !json_check(rest, &err))
         fault_at(draft, section, "login_body", err.text);
     while (template_next(&rest, &before, &reference)) {
         char *text = str_dup(reference);
@@ -214,9 +224,6 @@ static void check_body(struct draft *draft, const struct draft_section *section)
 static void check_login(struct draft *draft, const struct draft_section *section)
 {
     const struct config_credential *credential = section->object;
-    check_missing(draft, section, "login_url");
-    check_missing(draft, section, "login_body");
-    check_missing(draft, section, "login_token");
     check_plaintext(draft, section, "login_url", &credential->login.url,
                     credential->allow_plaintext);
     check_tls(draft, section, &credential->tls, &credential->login.url);
@@ -226,7 +233,6 @@ static void check_login(struct draft *draft, const struct draft_section *section
 static void check_static(struct draft *draft, const struct draft_section *section)
 {
     const struct config_credential *credential = section->object;
-    check_missing(draft, section, "token");
     check_secret(draft, section, "token", credential->token);
     if (credential->token_expires_s && credential->token_expires_s <= time(NULL) &&
         !credential->has_endpoint)
@@ -242,15 +248,13 @@ static void check_source(struct draft *draft, const struct draft_section *sectio
     if (credential->source == SOURCE_OAUTH && !is_meant)
         check_missing(draft, section, "token_url");
     unsigned kind = kind_of(credential);
-    check_unused(draft, section, kind);
+    check_use(draft, section, kind);
     if (kind & FOR_ASKING)
         check_asking(draft, section);
     if (kind & FOR_LOGIN)
         check_login(draft, section);
     if (kind & (FOR_STATIC | FOR_STATIC_ASKING))
         check_static(draft, section);
-    if (kind & (FOR_EXEC | FOR_EXEC_ASKING))
-        check_missing(draft, section, "command");
     if (kind & FOR_OAUTH)
         check_dpop(draft, section);
 }
@@ -260,7 +264,7 @@ void check_credential(struct draft *draft, const struct draft_section *section)
     struct config_credential *credential = section->object;
     if (credential->auth_method > AUTH_NONE) // self_signed_tls_client_auth
         credential->auth_method = AUTH_TLS_CLIENT;
-    if (!draft_is_broken(section, "source"))
+    if (is_known(section, "source"))
         check_source(draft, section);
     check_request_headers(draft, section);
     check_commas(draft, section, &credential->scopes);

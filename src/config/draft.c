@@ -385,6 +385,15 @@ static void on_setting(void *arg, const struct reader_setting *read)
         check_literal_secret(draft, setting, read->place, read->is_verbatim);
 }
 
+static void on_bad_setting(void *arg, struct str key)
+{
+    const struct draft *draft = arg;
+    struct draft_section *section = draft->current;
+    const struct setting *setting = section ? setting_find(section->kind, key) : NULL;
+    if (setting)
+        section->guessed |= UINT64_C(1) << setting_index(setting);
+}
+
 static void set_defaults(struct draft *draft, struct draft_section *section)
 {
     size_t count;
@@ -405,6 +414,7 @@ void draft_read(struct draft *draft, const char *path)
         .on_section = on_section,
         .on_bad_section = on_bad_section,
         .on_setting = on_setting,
+        .on_bad_setting = on_bad_setting,
         .arg = draft,
     };
     reader_run(path, &handler, &draft->config->files, draft->faults);

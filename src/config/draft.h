@@ -30,7 +30,8 @@ struct draft_section {
     bool is_repeated; // a second one of that name: checked, but no part of the config
     struct draft_entry *entries;
     size_t entry_count;
-    uint64_t guessed; // bit per setting: a misspelt key was probably meant to be this one
+    uint64_t guessed; // bit per setting: a misspelt key was probably meant to be this one, or its
+                      // value got lost
 };
 
 struct draft {
@@ -52,7 +53,7 @@ struct draft_section *draft_find(const struct draft *draft, enum section_kind ki
                                  const char *name);
 bool draft_has(const struct draft_section *section, const char *key);
 bool draft_is_broken(const struct draft_section *section, const char *key);
-// A misspelt key was probably meant to be this one: it is not to be missed.
+// It was meant to be there, as far as one can tell (see guessed): it is not to be missed.
 bool draft_is_guessed(const struct draft_section *section, const char *key);
 // Where a key stands (the item-th word or line of it); where its section starts if it is not there.
 struct config_place draft_place(const struct draft_section *section, const char *key, size_t item);

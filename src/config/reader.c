@@ -252,9 +252,10 @@ static void give_setting(struct source *source, struct str key)
     struct buf value;
     struct err err;
     buf_init(&value, VALUE_MAX);
-    if (!expand_value(source->raw, &value, &err))
+    if (!expand_value(source->raw, &value, &err)) {
         FAULT(source, "%.*s: %s", STR_ARG(key), err.text);
-    else if (is_include && source->title[0])
+        handler->on_bad_setting(handler->arg, key);
+    } else if (is_include && source->title[0])
         FAULT(source, "include must stand before the first section of its file");
     else if (is_include)
         read_included(source, buf_str(&value));

@@ -23,6 +23,8 @@ struct reader_handler {
     // A [ line that is no section: the settings that follow belong to nobody.
     void (*on_bad_section)(void *arg);
     void (*on_setting)(void *arg, const struct reader_setting *setting);
+    // A setting whose value cannot be made out: it is there, but what it says was a fault.
+    void (*on_bad_setting)(void *arg, struct str key);
     void *arg;
 };
 

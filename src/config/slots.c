@@ -189,8 +189,7 @@ static void check_login_credential(struct draft *draft, const struct draft_secti
         return;
     if (is_circle(draft, credential))
         draft_fault(draft, section, place, key,
-                    "goes round in a circle: a token of %s is needed to get one of %s",
-                    credential->name, name);
+                    "goes round in a circle: no login could be the first");
     else if (authoriser->dpop)
         draft_fault(draft, section, place, key,
                     "tokens of %s are bound to a key (dpop = yes); a login cannot bear them", name);

@@ -245,6 +245,49 @@ static bool may_be_empty(const struct setting *setting)
     return setting->item == item_prefix;
 }
 
+static bool set_path(char **field, struct config_place place, struct str text)
+{
+    mem_free(*field);
+    *field = reader_resolve(place.file, text);
+    return true;
+}
+
+// Values that depend on where they stand, or that come one to a line.
+static bool set_placed(const struct setting *setting, void *object, struct config_place place,
+                       struct str text, struct err *err)
+{
+    void *field = field_of(setting, object);
+    switch (setting->type) {
+    case SETTING_SECRET:
+        return set_secret(field, place, text, err);
+    case SETTING_TEMPLATE:
+        return set_template(field, place, text, err);
+    case SETTING_FILE:
+        return set_file(field, place, text, err);
+    case SETTING_PATH:
+        return set_path(field, place, text);
+    case SETTING_HEADERS:
+        return add_header(field, text, err);
+    case SETTING_PARAMS:
+        return add_param(field, text, err);
+    case SETTING_MATCHES:
+        return add_match(setting, object, place, text, err);
+    case SETTING_TEXT:
+    case SETTING_LIST:
+    case SETTING_BOOL:
+    case SETTING_NUMBER:
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+    case SETTING_MODE:
+    case SETTING_CHOICE:
+    case SETTING_WORD:
+    case SETTING_TIME:
+    case SETTING_URL:
+        break;
+    }
+    return false;
+}
+
 bool value_set(const struct setting *setting, void *object, struct config_place place,
                struct str text, struct err *err)
 {
@@ -271,26 +314,18 @@ bool value_set(const struct setting *setting, void *object, struct config_place 
         return set_word(setting, field, text, err);
     case SETTING_TIME:
         return value_time(text, field, err);
-    case SETTING_SECRET:
-        return set_secret(field, place, text, err);
-    case SETTING_TEMPLATE:
-        return set_template(field, place, text, err);
     case SETTING_URL:
         return url_parse(text, field, err);
+    case SETTING_SECRET:
+    case SETTING_TEMPLATE:
     case SETTING_FILE:
-        return set_file(field, place, text, err);
     case SETTING_PATH:
-        mem_free(*(char **)field);
-        *(char **)field = reader_resolve(place.file, text);
-        return true;
     case SETTING_HEADERS:
-        return add_header(field, text, err);
     case SETTING_PARAMS:
-        return add_param(field, text, err);
     case SETTING_MATCHES:
-        return add_match(setting, object, place, text, err);
+        break;
     }
-    return false;
+    return set_placed(setting, object, place, text, err);
 }
 
 static void headers_fini(struct config_headers *headers)

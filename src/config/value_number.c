@@ -147,42 +147,24 @@ void value_number_text(enum setting_type type, uint64_t value, char *out)
 
 static const char *noun_of(const struct setting *setting)
 {
-    switch (setting->type) {
-    case SETTING_NUMBER:
-        return "a number";
-    case SETTING_SIZE:
-        return "a size";
-    case SETTING_DURATION:
-        return "a duration";
-    case SETTING_MODE:
-        return "an octal number";
-    case SETTING_BOOL:
-        return "yes or no";
-    case SETTING_SECRET:
-        return "env:NAME, file:PATH, credential:NAME or the secret itself";
-    case SETTING_TIME:
-        return "a time in UTC, as 2030-01-31T12:00:00Z, or seconds since 1970";
-    case SETTING_URL:
-        return "a URL";
-    case SETTING_FILE:
-        return "the path of a readable file";
-    case SETTING_PATH:
-        return "the path of a file";
-    case SETTING_HEADERS:
-        return "Name: value";
-    case SETTING_PARAMS:
-        return "name value";
-    case SETTING_MATCHES:
-        return "[METHOD ...] PATTERN";
-    case SETTING_LIST:
-        return "words separated by spaces";
-    case SETTING_TEXT:
-    case SETTING_TEMPLATE:
-    case SETTING_WORD:
-    case SETTING_CHOICE:
-        break;
-    }
-    return "text";
+    static const char *const nouns[] = {
+        [SETTING_NUMBER] = "a number",
+        [SETTING_SIZE] = "a size",
+        [SETTING_DURATION] = "a duration",
+        [SETTING_MODE] = "an octal number",
+        [SETTING_BOOL] = "yes or no",
+        [SETTING_SECRET] = "env:NAME, file:PATH, credential:NAME or the secret itself",
+        [SETTING_TIME] = "a time in UTC, as 2030-01-31T12:00:00Z, or seconds since 1970",
+        [SETTING_URL] = "a URL",
+        [SETTING_FILE] = "the path of a readable file",
+        [SETTING_PATH] = "the path of a file",
+        [SETTING_HEADERS] = "Name: value",
+        [SETTING_PARAMS] = "name value",
+        [SETTING_MATCHES] = "[METHOD ...] PATTERN",
+        [SETTING_LIST] = "words separated by spaces",
+    };
+    const char *noun = setting->type < ARRAY_LEN(nouns) ? nouns[setting->type] : NULL;
+    return noun ? noun : "text";
 }
 
 static void append(struct buf *out, const char *text)

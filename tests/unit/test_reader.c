@@ -33,12 +33,19 @@ static void on_setting(void *arg, const struct reader_setting *read)
         abort();
 }
 
+static void on_bad_setting(void *arg, struct str key)
+{
+    if (!buf_printf(arg, "%.*s? ", STR_ARG(key)))
+        abort();
+}
+
 // What the reader gives for a.ini; then "!" and its faults.
 static char *read_all(void)
 {
     struct buf out;
     buf_init(&out, 1 << 20);
-    const struct reader_handler handler = {on_section, on_bad_section, on_setting, &out};
+    const struct reader_handler handler = {on_section, on_bad_section, on_setting, on_bad_setting,
+                                           &out};
     struct config_strings files = {0};
     struct config_faults faults = {0};
     reader_run(text_path("a.ini"), &handler, &files, &faults);
