@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "token/client.h"
 #include "token/keeper_private.h"
 
 // -- notes -------------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ static struct source *keeper_new_source(const struct keeper *keeper, const struc
     case SOURCE_OAUTH:
         break;
     }
-    return source_oauth_new(keeper->loop, keeper->fetcher, slot);
+    return source_oauth_new(&keeper->source_context, slot);
 }
 
 struct keeper *keeper_new(struct loop *loop, struct config *config, struct err *err)
@@ -162,8 +163,11 @@ struct keeper *keeper_new_of(struct loop *loop, struct config *config,
     keeper->pace = parts->pace ? *parts->pace : pace_default;
     keeper->refs = 1;
     keeper->hooks = hooks_new(loop);
-    keeper->source_context = (struct source_context){
-        .loop = loop, .fetcher = fetcher, .get_token = keeper_get_for_source, .arg = keeper};
+    keeper->source_context = (struct source_context){.loop = loop,
+                                                     .fetcher = fetcher,
+                                                     .clients = clients_new(loop, fetcher),
+                                                     .get_token = keeper_get_for_source,
+                                                     .arg = keeper};
     keeper->slot_count = slot_count;
     for (size_t i = 0; i < slot_count; i++) {
         struct keeper_slot *slot = &keeper->slots[i];
@@ -184,6 +188,7 @@ void keeper_free(struct keeper *keeper)
         slot_fini(&keeper->slots[i]);
     hooks_free(keeper->hooks);
     store_close(keeper->store);
+    clients_free(keeper->source_context.clients);
     fetcher_free(keeper->fetcher);
     config_unref(keeper->config);
     mem_free(keeper->views);

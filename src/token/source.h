@@ -38,12 +38,14 @@ struct source {
     const struct source_ops *ops;
 };
 
+struct clients;
 struct fetcher;
 
 // What a source may need of the one it belongs to; lives as long as the source.
 struct source_context {
     struct loop *loop;
     struct fetcher *fetcher;
+    struct clients *clients; // what slots of a credential share, see client.h
     // The token of another slot, as keeper_get() gives it: on_done follows once, later, with a
     // token or a failure, borrowed for the call. No cancelling; the source ignores what it no
     // longer waits for, and after it is freed on_done must not be called.
@@ -65,7 +67,7 @@ struct source *source_static_new(const struct source_context *context,
                                  const struct config_slot *slot) WARN_UNUSED;
 
 // Client-credentials grant (RFC 6749 4.4).
-struct source *source_oauth_new(struct loop *loop, struct fetcher *fetcher,
+struct source *source_oauth_new(const struct source_context *context,
                                 const struct config_slot *slot) WARN_UNUSED;
 
 #endif

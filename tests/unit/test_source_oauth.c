@@ -12,12 +12,14 @@
 #include "base/log.h"
 #include "http/fetch.h"
 #include "http/multi.h"
+#include "token/client.h"
 #include "token/source.h"
 
 #define TEXT(literal) ((char *)(uintptr_t)(literal))
 
 static struct loop *loop;
 static struct fetcher *fetcher;
+static struct source_context context;
 static char url_text[128], authority[64];
 static struct config_credential credential;
 static struct config_slot slot;
@@ -54,6 +56,8 @@ static int set_up(void **state)
     (void)state;
     loop = loop_new(&err);
     fetcher = fetcher_new(loop, &err);
+    context = (struct source_context){
+        .loop = loop, .fetcher = fetcher, .clients = clients_new(loop, fetcher)};
     credential = (struct config_credential){.name = TEXT("main"),
                                             .client_id = TEXT("client one"),
                                             .client_secret = secret_new("the+secret", &err),
@@ -68,6 +72,7 @@ static int tear_down(void **state)
 {
     (void)state;
     secret_free(credential.client_secret);
+    clients_free(context.clients);
     fetcher_free(fetcher);
     loop_free(loop);
     return 0;
@@ -106,7 +111,7 @@ static void test_success(void **state) // OA-1 OA-2 OA-3 OA-4 OA-18
     struct outcome outcome;
     raw_start(&server, STR(GOOD), RAW_CLOSE);
     point_to(server.port);
-    struct source *source = source_oauth_new(loop, fetcher, &slot);
+    struct source *source = source_oauth_new(&context, &slot);
     uint64_t before_ms = clock_boottime_us() / 1000;
     fetch(source, &outcome);
     source->ops->free(source);
@@ -135,7 +140,7 @@ static void test_post_method(void **state) // OA-4 T14
     raw_start(&server, STR(GOOD), RAW_CLOSE);
     point_to(server.port);
     credential.auth_method = AUTH_CLIENT_SECRET_POST;
-    struct source *source = source_oauth_new(loop, fetcher, &slot);
+    struct source *source = source_oauth_new(&context, &slot);
     fetch(source, &outcome);
     source->ops->free(source);
     raw_stop(&server);
@@ -190,7 +195,7 @@ static void test_failures(void **state)
         raw_start(&server, row->answer, row->end);
         point_to(server.port);
         credential.timeout_ms = row->kind == FAILURE_TIMEOUT ? 300 : 5000;
-        struct source *source = source_oauth_new(loop, fetcher, &slot);
+        struct source *source = source_oauth_new(&context, &slot);
         fetch(source, &outcome);
         source->ops->free(source);
         raw_stop(&server);
@@ -210,7 +215,7 @@ static void test_refused_connection(void **state) // T12
     char expected[200];
     int fd = raw_bind();
     point_to(raw_port_of(fd));
-    struct source *source = source_oauth_new(loop, fetcher, &slot);
+    struct source *source = source_oauth_new(&context, &slot);
     fetch(source, &outcome);
     source->ops->free(source);
     snprintf(expected, sizeof expected,
@@ -246,7 +251,7 @@ static void test_secret_file_comes_and_changes(void **state) // T34 T17
     assert_non_null(credential.client_secret);
     raw_start(&server, STR(GOOD), RAW_CLOSE);
     point_to(server.port);
-    struct source *source = source_oauth_new(loop, fetcher, &slot);
+    struct source *source = source_oauth_new(&context, &slot);
     fetch(source, &outcome);
     assert_int_equal(outcome.kind, FAILURE_LOCAL);
     assert_string_equal(outcome.text,
@@ -274,7 +279,7 @@ static void test_unusable_tls_file(void **state) // T29
     struct outcome outcome;
     point_to(1);
     credential.tls.ca_file = TEXT("/nonexistent/ca.crt");
-    struct source *source = source_oauth_new(loop, fetcher, &slot);
+    struct source *source = source_oauth_new(&context, &slot);
     fetch(source, &outcome);
     source->ops->free(source);
     assert_int_equal(outcome.kind, FAILURE_LOCAL);
@@ -288,7 +293,7 @@ static void test_cancel(void **state)
     struct outcome outcome = {0};
     raw_start(&server, STR(GOOD), RAW_CLOSE);
     point_to(server.port);
-    struct source *source = source_oauth_new(loop, fetcher, &slot);
+    struct source *source = source_oauth_new(&context, &slot);
     source->ops->fetch(source, on_result, &outcome);
     source->ops->cancel(source);
     source->ops->cancel(source);
