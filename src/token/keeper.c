@@ -148,7 +148,7 @@ struct keeper *keeper_new_of(struct loop *loop, struct config *config,
     if (!fetcher)
         return NULL;
     struct err store_err = {""};
-    struct store *store = store_open(loop, config, &store_err);
+    struct store *store = parts->no_store ? NULL : store_open(loop, config, &store_err);
     if (!store && store_err.text[0]) {
         err_set(err, "%s", store_err.text);
         fetcher_free(fetcher);
@@ -162,7 +162,7 @@ struct keeper *keeper_new_of(struct loop *loop, struct config *config,
     keeper->store = store;
     keeper->pace = parts->pace ? *parts->pace : pace_default;
     keeper->refs = 1;
-    keeper->hooks = hooks_new(loop);
+    keeper->hooks = parts->no_hooks ? NULL : hooks_new(loop);
     keeper->source_context = (struct source_context){.loop = loop,
                                                      .fetcher = fetcher,
                                                      .clients = clients_new(loop, fetcher),

@@ -5,6 +5,7 @@
 #ifndef TOKEN_KEEPER_H
 #define TOKEN_KEEPER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,11 +25,13 @@ struct keeper *keeper_new(struct loop *loop, struct config *config, struct err *
 // before or after; a keeper_get() not yet answered never will be. NULL is fine.
 void keeper_free(struct keeper *keeper);
 
-// What the tests put in the place of the real thing; NULL members stand for that.
+// What the tests put in the place of the real thing, NULL members standing for that; and what
+// somebody who only looks at tokens does without.
 struct keeper_parts {
     struct source *(*source_new)(struct loop *loop, struct fetcher *fetcher,
                                  const struct config_slot *slot);
     const struct pace *pace;
+    bool no_hooks, no_store;
 };
 struct keeper *keeper_new_of(struct loop *loop, struct config *config,
                              const struct keeper_parts *parts, struct err *err) WARN_UNUSED;

@@ -56,7 +56,7 @@ struct keeper {
     struct config *config;
     struct fetcher *fetcher;
     struct store *store; // NULL: none
-    struct hooks *hooks;
+    struct hooks *hooks; // NULL: none are to run
     struct source_context source_context;
     struct pace pace;
     unsigned refs;  // atomic: the owner's and one for each note on its way
