@@ -276,17 +276,6 @@ void child_cancel(struct child *child)
 
 // -- start -------------------------------------------------------------------------------------
 
-// The numbers 0 to 2 may be free; a pipe's end in their place would be lost in the new process.
-static bool raise_number(int *fd)
-{
-    if (*fd > STDERR_FILENO)
-        return true;
-    int raised = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    close(*fd);
-    *fd = raised;
-    return raised >= 0;
-}
-
 // Ours goes into the watch, does not block, and stays here; theirs is returned, -1 on failure.
 static int pipe_open(struct child *child, struct watch *watch, unsigned events, struct err *err)
 {
@@ -295,15 +284,13 @@ static int pipe_open(struct child *child, struct watch *watch, unsigned events, 
         err_errno(err, "cannot make a pipe");
         return -1;
     }
-    int *ours = &ends[events == LOOP_WRITE], *theirs = &ends[events != LOOP_WRITE];
-    bool ok = raise_number(theirs) && fcntl(*ours, F_SETFL, O_NONBLOCK) == 0;
-    if (!ok)
+    const int *ours = &ends[events == LOOP_WRITE], *theirs = &ends[events != LOOP_WRITE];
+    if (fcntl(*ours, F_SETFL, O_NONBLOCK))
         err_errno(err, "cannot make a pipe");
-    if (ok && watch_start(child->loop, watch, *ours, events, err))
+    else if (watch_start(child->loop, watch, *ours, events, err))
         return *theirs;
     close(*ours);
-    if (*theirs >= 0)
-        close(*theirs);
+    close(*theirs);
     return -1;
 }
 
@@ -311,6 +298,8 @@ struct ends { // the new process's
     int input, output, errors;
 };
 
+// The order is that of spawn(): if the numbers 0 to 2 are free here, of theirs only the first can
+// get one of them, and it is moved before anything else is put in its place.
 static bool ends_open(struct child *child, struct ends *out, struct err *err)
 {
     out->input = pipe_open(child, &child->input_watch, LOOP_WRITE, err);
