@@ -129,20 +129,26 @@ static const char *nearest_scope(const struct config_credential *credential, str
     return nearest;
 }
 
+bool catalogue_has(const struct config_credential *credential, const char *scope, struct err *err)
+{
+    if (!credential->catalogue_count ||
+        find(credential->catalogue, credential->catalogue_count, scope))
+        return true;
+    const char *nearest = nearest_scope(credential, str_of(scope));
+    return err_set(err, "\"%s\" is not in [scopes %s]%s%s%s", scope, credential->name,
+                   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                   nearest ? "\"?" : "");
+}
+
 void catalogue_check(struct draft *draft, const struct draft_section *section,
                      const struct config_strings *scopes,
                      const struct config_credential *credential)
 {
-    for (size_t i = 0; credential->catalogue_count && i < scopes->count; i++) {
-        const char *scope = scopes->items[i];
-        if (find(credential->catalogue, credential->catalogue_count, scope))
-            continue;
-        const char *nearest = nearest_scope(credential, str_of(scope));
-        draft_fault(draft, section, draft_place(section, "scopes", i), "scopes",
-                    "\"%s\" is not in [scopes %s]%s%s%s", scope, credential->name,
-                    nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-                    nearest ? "\"?" : "");
-    }
+    struct err err;
+    for (size_t i = 0; i < scopes->count; i++)
+        if (!catalogue_has(credential, scopes->items[i], &err))
+            draft_fault(draft, section, draft_place(section, "scopes", i), "scopes", "%s",
+                        err.text);
 }
 
 const char *catalogue_value(const struct config_credential *credential, const char *scope)

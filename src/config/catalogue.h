@@ -17,6 +17,9 @@ void catalogue_assign(struct draft *draft);
 void catalogue_check(struct draft *draft, const struct draft_section *section,
                      const struct config_strings *scopes,
                      const struct config_credential *credential);
+// May that scope, as written, be asked for?
+bool catalogue_has(const struct config_credential *credential, const char *scope,
+                   struct err *err) WARN_UNUSED;
 // The value to send for a scope as written.
 const char *catalogue_value(const struct config_credential *credential, const char *scope);
 

@@ -4,6 +4,7 @@
 #include "config/config.h"
 
 #include "config/draft.h"
+#include "config/slots.h"
 #include "config/value.h"
 
 static bool is_sound(const struct config_upstream *upstream)
@@ -98,13 +99,8 @@ struct config *config_ref(struct config *config)
 
 static void slots_free(struct config *config)
 {
-    for (size_t i = 0; i < config->slot_count; i++) {
-        mem_free(config->slots[i]->scope);
-        mem_free(config->slots[i]->audience);
-        mem_free(config->slots[i]->authorization_details);
-        strings_fini(&config->slots[i]->resource);
-        mem_free(config->slots[i]);
-    }
+    for (size_t i = 0; i < config->slot_count; i++)
+        config_slot_free(config->slots[i]);
     mem_free(config->slots);
 }
 

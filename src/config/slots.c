@@ -7,6 +7,7 @@
 
 #include "config/catalogue.h"
 #include "config/draft.h"
+#include "config/slots.h"
 #include "config/value.h"
 
 #define ROUTE_CREDENTIALS_MAX 8
@@ -55,7 +56,7 @@ static char *join(const struct config_strings *set)
     return buf_take(&out);
 }
 
-static void slot_free(struct config_slot *slot)
+void config_slot_free(struct config_slot *slot)
 {
     mem_free(slot->scope);
     mem_free(slot->audience);
@@ -64,8 +65,7 @@ static void slot_free(struct config_slot *slot)
     mem_free(slot);
 }
 
-// Does what a route asks for make a difference to the token?
-static bool is_scoped(const struct config_credential *credential)
+bool config_slot_is_scoped(const struct config_credential *credential)
 {
     return credential->source != SOURCE_LOGIN &&
            (credential->source != SOURCE_STATIC || credential->has_endpoint);
@@ -78,24 +78,31 @@ static void add_scopes(struct config_strings *set, const struct config_strings *
         strings_add(set, mem_strdup(catalogue_value(credential, more->items[i])));
 }
 
-// route: NULL for a token that no route asks for, but a login.
-static struct config_slot *slot_new(const struct config_route *route,
+char *config_slot_scope(const struct config_credential *credential,
+                        const struct config_strings *scopes, const struct config_strings *more)
+{
+    struct config_strings set = {0};
+    add_scopes(&set, scopes, credential);
+    if (more)
+        add_scopes(&set, more, credential);
+    normalise(&set);
+    char *joined = join(&set);
+    strings_fini(&set);
+    return joined;
+}
+
+struct config_slot *config_slot_new(const struct config_route *route,
                                     const struct config_credential *credential)
 {
     static const struct config_route none;
     struct config_slot *slot = mem_alloc(sizeof *slot);
-    struct config_strings scopes = {0};
     route = route ? route : &none;
     slot->credential = credential;
-    slot->scope = mem_strdup("");
-    if (!is_scoped(credential))
+    if (!config_slot_is_scoped(credential)) {
+        slot->scope = mem_strdup("");
         return slot;
-    add_scopes(&scopes, &credential->scopes, credential);
-    add_scopes(&scopes, &route->scopes, credential);
-    normalise(&scopes);
-    mem_free(slot->scope);
-    slot->scope = join(&scopes);
-    strings_fini(&scopes);
+    }
+    slot->scope = config_slot_scope(credential, &credential->scopes, &route->scopes);
     slot->audience = mem_strdup(route->audience ? route->audience : credential->audience);
     add_all(&slot->resource, route->resource.count ? &route->resource : &credential->resource);
     normalise(&slot->resource);
@@ -111,7 +118,7 @@ static bool append_field(struct buf *out, const char *text)
     return text ? buf_printf(out, "%zu:%s,", strlen(text), text) : buf_append(out, STR("-,"));
 }
 
-static char *slot_identity(const struct config_slot *slot)
+char *config_slot_identity(const struct config_slot *slot)
 {
     struct buf out;
     buf_init(&out, (size_t)4 * IDENTITY_MAX);
@@ -165,12 +172,12 @@ static const struct config_slot *slot_get(struct slots *slots, const struct conf
     const struct config_slot *before = NULL;
     if (authoriser && !is_circle(slots->draft, credential))
         before = slot_get(slots, NULL, authoriser);
-    struct config_slot *slot = slot_new(route, credential);
-    char *identity = slot_identity(slot);
+    struct config_slot *slot = config_slot_new(route, credential);
+    char *identity = config_slot_identity(slot);
     struct config_slot *known = map_get(&slots->by_identity, str_of(identity));
     if (known) {
         mem_free(identity);
-        slot_free(slot);
+        config_slot_free(slot);
         return known;
     }
     slot->authoriser = before;
