@@ -4,10 +4,13 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "base/file.h"
 #include "cli/command.h"
 #include "config/config.h"
 #include "proxy/caller.h"
 #include "proxy/route.h"
+#include "token/jose.h"
+#include "token/store_redis_url.h"
 
 static void print_all(const struct config_faults *faults, const char *kind)
 {
@@ -34,7 +37,72 @@ static void check_compiled(const struct config *config, struct config_faults *fa
     if (!rules)
         config_faults_add(faults, (struct config_place){config->path, 0}, "%s", err.text);
     caller_rules_free(rules);
-    config_faults_sort(faults);
+}
+
+// A secret that cannot be read now has its warning already.
+static struct jose_key *read_key(const struct secret *secret, enum jose_alg alg, struct err *err)
+{
+    struct buf pem;
+    struct err ignored;
+    buf_init(&pem, SECRET_MAX);
+    err->text[0] = '\0';
+    struct jose_key *key = NULL;
+    if (secret && secret_read(secret, &pem, &ignored))
+        key = jose_key_from_pem(buf_str(&pem), alg, err);
+    buf_fini(&pem);
+    return key;
+}
+
+static void add_fault(struct config_faults *faults, const struct config_credential *credential,
+                      const char *key, const struct err *err)
+{
+    if (err->text[0])
+        config_faults_add(faults, credential->place, "[credential %s] %s: %s", credential->name,
+                          key, err->text);
+}
+
+static void check_certificate(const struct config_credential *credential,
+                              const struct jose_key *key, struct config_faults *faults)
+{
+    struct buf pem;
+    struct err err = {0};
+    char thumbprint[JOSE_THUMBPRINT_LEN + 1];
+    buf_init(&pem, SECRET_MAX);
+    if (!file_read(credential->signing_certificate, &pem, &err) ||
+        !jose_certificate_thumbprint(buf_str(&pem), key, thumbprint, &err))
+        add_fault(faults, credential, "signing_certificate", &err);
+    buf_fini(&pem);
+}
+
+// Keys are for a library that the configuration does not know: do they fit what they are for?
+static void check_keys(const struct config_credential *credential, struct config_faults *faults)
+{
+    enum jose_alg alg;
+    struct err err = {0};
+    if (credential->auth_method == AUTH_PRIVATE_KEY_JWT && credential->signing_alg &&
+        jose_alg_parse(str_of(credential->signing_alg), &alg)) {
+        struct jose_key *key = read_key(credential->signing_key, alg, &err);
+        add_fault(faults, credential, "signing_key", &err);
+        if (key && credential->signing_certificate)
+            check_certificate(credential, key, faults);
+        jose_key_unref(key);
+    }
+    jose_key_unref(read_key(credential->dpop_key, JOSE_ES256, &err));
+    add_fault(faults, credential, "dpop_key", &err);
+}
+
+static void check_tokens(const struct config *config, struct config_faults *faults)
+{
+    struct err err;
+    struct redis_url url;
+    for (size_t i = 0; i < config->credential_count; i++)
+        check_keys(config->credentials[i], faults);
+    if (!config->store.url || str_starts(str_of(config->store.url), STR("sqlite:")))
+        return;
+    if (redis_url_parse(str_of(config->store.url), &url, &err))
+        redis_url_fini(&url);
+    else
+        config_faults_add(faults, (struct config_place){config->path, 0}, "%s", err.text);
 }
 
 static void print_count(size_t count, const char *noun)
@@ -58,6 +126,8 @@ static int check_file(const char *path)
     struct config *config = config_inspect(path, &faults);
     if (config->files.count)
         check_compiled(config, &faults);
+    check_tokens(config, &faults);
+    config_faults_sort(&faults);
     print_all(&faults, "");
     print_all(&config->warnings, "warning: ");
     bool is_ok = faults.count == 0;

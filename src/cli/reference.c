@@ -100,7 +100,7 @@ static void describe(const struct setting *setting, char *out, size_t size)
 // The default in words; "required" and "not set" are two of them.
 static const char *default_words(const struct setting *setting)
 {
-    if (setting->flags & SETTING_REQUIRED)
+    if (setting->flags & (SETTING_REQUIRED | SETTING_NEEDED))
         return "none, it must be set";
     if (setting->fallback)
         return setting->fallback;
@@ -132,15 +132,18 @@ static bool is_live(const struct setting *setting)
 
 static void ini_setting(const struct setting *setting)
 {
-    char words[1024];
+    char words[1024], line[1100];
     describe(setting, words, sizeof words);
     putchar('\n');
     print_wrapped("# ", setting->help, false);
-    printf("# Value: %s.\n", words);
-    if (setting->more && !is_live(setting))
-        printf("# Default: %s%s.\n", setting->fallback ? "" : "not set, ", setting->more);
-    else if (!setting->fallback && !is_live(setting))
-        puts("# Default: not set.");
+    snprintf(line, sizeof line, "Value: %s.", words);
+    print_wrapped("# ", line, false);
+    snprintf(line, sizeof line, "Default: %s%s.",
+             setting->fallback || !setting->more ? "" : "not set, ",
+             setting->more ? setting->more : default_words(setting));
+    // A default that stands in the line itself needs no words.
+    if (!is_live(setting) && (setting->more || !setting->fallback))
+        print_wrapped("# ", line, false);
     printf("%s%s = %s\n", is_live(setting) ? "" : "#", setting->key,
            setting->fallback ? setting->fallback : setting->example);
 }

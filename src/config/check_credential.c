@@ -2,10 +2,13 @@
 // Rules of a [credential NAME] section: which settings its source and auth_method need, which they
 // do not use, what contradicts what. It completes values: the algorithm of an assertion, the prefix
 // of DPoP, whether there is a token endpoint.
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "config/check.h"
 #include "config/draft.h"
 #include "config/json.h"
@@ -239,6 +242,24 @@ static void check_static(struct draft *draft, const struct draft_section *sectio
         draft_warn(draft, section, "token_expires", "has passed: the token cannot be used");
 }
 
+// It may come later (T34); but what others may change is theirs (T-17).
+static void check_command(struct draft *draft, const struct draft_section *section, const char *key,
+                          const char *command)
+{
+    struct err err;
+    struct stat st;
+    char **argv = command ? child_argv_parse(command, &err) : NULL;
+    if (!argv)
+        return;
+    if (access(argv[0], X_OK) != 0)
+        draft_warn(draft, section, key, "cannot run %s: %s; it is tried again when it is needed",
+                   argv[0], errno == ENOENT ? "there is no such file" : "it is not executable");
+    else if (stat(argv[0], &st) == 0 && (st.st_mode & S_IWOTH))
+        draft_fault(draft, section, draft_place(section, key, 0), key,
+                    "every user of this machine can change %s; chmod o-w it", argv[0]);
+    child_argv_free(argv);
+}
+
 static void check_source(struct draft *draft, const struct draft_section *section)
 {
     struct config_credential *credential = section->object;
@@ -255,6 +276,8 @@ static void check_source(struct draft *draft, const struct draft_section *sectio
         check_login(draft, section);
     if (kind & (FOR_STATIC | FOR_STATIC_ASKING))
         check_static(draft, section);
+    check_command(draft, section, "command", credential->command);
+    check_command(draft, section, "on_token_update", credential->on_token_update);
     if (kind & FOR_OAUTH)
         check_dpop(draft, section);
 }

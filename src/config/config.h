@@ -83,10 +83,17 @@ struct config_login { // source = login
 struct config_credential {
     char *name;
     struct config_place place;
-    int source;                  // enum config_source
+    int source;         // enum config_source
+    int auth_method;    // enum config_auth_method
+    int basic_encoding; // enum config_basic_encoding
+    bool has_endpoint;  // token_url or issuer is there: always so for SOURCE_OAUTH
+    bool dpop;          // header is then Authorization, prefix DPoP
+    // RFC 8705 3: every upstream of its routes shows tls.cert_file, too.
+    bool certificate_bound;
+    bool allow_plaintext;
+    // Who asks, and whom.
     struct config_url token_url; // text NULL when it comes from the issuer's metadata
-    char *issuer;                // NULL: none; exactly one of the two where a token is asked for
-    bool has_endpoint;           // one of them is there: always so for SOURCE_OAUTH
+    char *issuer;                // NULL: none; exactly one of the two where has_endpoint
     char *client_id; // NULL: none (AUTH_ASSERTION_FILE may do without, and what has no endpoint)
     struct secret *client_secret;      // NULL for methods without one
     struct secret *client_secret_next; // tried when the other is refused; NULL: none
@@ -96,33 +103,32 @@ struct config_credential {
     char *assertion_file;              // set for AUTH_ASSERTION_FILE
     char *assertion_audience;          // NULL: the issuer if it is known, else the token endpoint
     char *assertion_type;              // "JWT" or "client-authentication+jwt"
-    struct config_headers param;       // name and value, added to the token request's form
-    struct config_headers request_header; // added to the token request's head
+    // What for.
+    struct config_strings scopes; // default scopes, added to each route's
+    struct config_scope *catalogue;
+    size_t catalogue_count; // 0: any scope
+    char *audience;         // NULL: none
+    struct config_strings resource;
     char *authorization_details;          // RFC 9396, canonical JSON; NULL: none
-    bool dpop;                            // header is then Authorization, prefix DPoP
+    struct config_headers param;          // name and value, added to the token request's form
+    struct config_headers request_header; // added to the token request's head
     struct secret *dpop_key;              // PEM, ES256; NULL: one is made at start
-    bool certificate_bound;  // RFC 8705 3: every upstream of its routes shows tls.cert_file, too
+    // The other sources.
     struct secret *token;    // source = static
     int64_t token_expires_s; // UTC; 0: never
     char *command;           // source = exec: a command line, its first word an absolute path
     uint64_t command_timeout_ms;
     struct config_login login;
+    // How long it lasts, who is told, and where it is sent.
+    uint64_t clock_skew_ms, refresh_before_ms, default_ttl_ms;
     uint64_t idle_ttl_ms;  // a token unused for so long is dead; 0: none
     char *on_token_update; // command; NULL: none
     uint64_t hook_timeout_ms;
-    struct config_scope *catalogue;
-    size_t catalogue_count;       // 0: any scope
-    int auth_method;              // enum config_auth_method
-    int basic_encoding;           // enum config_basic_encoding
-    struct config_strings scopes; // default scopes, added to each route's
-    char *audience;               // NULL: none
-    struct config_strings resource;
-    uint64_t clock_skew_ms, refresh_before_ms, default_ttl_ms;
     char *header, *prefix; // "Authorization", "Bearer"; prefix may be empty
+    // How the token or login request goes out.
     struct config_tls tls;
     char *proxy; // NULL: none
     uint64_t connect_timeout_ms, timeout_ms;
-    bool allow_plaintext;
 };
 
 struct config_upstream {

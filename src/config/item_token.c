@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "base/child.h"
 #include "config/json.h"
 #include "config/url.h"
 
@@ -69,13 +70,17 @@ char *item_param_name(struct str text, struct err *err)
 
 char *item_command(struct str text, struct err *err)
 {
-    struct str path = text;
-    if (path.len && str_has(STR("'\""), path.ptr[0]))
-        path = str_from(path, 1);
-    if (!path.len || path.ptr[0] != '/')
-        return fail(err_set(err, "a command starts with an absolute path, as in "
-                                 "/usr/local/bin/get-token: there is no shell to search for it"));
-    return item_text(text, err);
+    char *line = item_text(text, err);
+    char **argv = line ? child_argv_parse(line, err) : NULL;
+    bool is_absolute = argv && argv[0] && argv[0][0] == '/';
+    if (argv && !is_absolute)
+        err_set(err, "a command starts with an absolute path, as in /usr/local/bin/get-token: "
+                     "there is no shell to search for it");
+    child_argv_free(argv);
+    if (is_absolute)
+        return line;
+    mem_free(line);
+    return NULL;
 }
 
 // A password may stand in it, so no message shows it.

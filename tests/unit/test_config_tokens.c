@@ -261,8 +261,8 @@ static void test_sources(void **state)
 {
     (void)state;
     static const struct row rows[] = {
-        {"source = exec\ncommand = /bin/x -a 'b c'\nscopes = a\naudience = b\n", ""},
-        {"source = exec\ncommand = /bin/x\n" TOKEN_URL CLIENT, ""},
+        {"source = exec\ncommand = /bin/true -a 'b c'\nscopes = a\naudience = b\n", ""},
+        {"source = exec\ncommand = /bin/true\n" TOKEN_URL CLIENT, ""},
         {"source = static\ntoken = t\ntoken_expires = 2999-01-31T12:00:00Z\n", ""},
         {"source = static\ntoken = t\ntoken_expires = 32503680000\n" TOKEN_URL CLIENT, ""},
         {"source = exec\n", "1: [credential main]: command is missing, as in \"command = "
@@ -272,21 +272,23 @@ static void test_sources(void **state)
         {"source = exec\ncommand = get-token\n",
          "3: [credential main] command: a command starts with an absolute path, as in "
          "/usr/local/bin/get-token: there is no shell to search for it"},
-        {"source = exec\ncommand = /bin/x\nclient_id = id\n",
+        {"source = exec\ncommand = /bin/true 'a\n",
+         "3: [credential main] command: the closing ' is missing"},
+        {"source = exec\ncommand = /bin/true\nclient_id = id\n",
          "4: [credential main] client_id: is not used with source = exec, unless there is "
          "token_url or issuer"},
-        {"source = exec\ncommand = /bin/x\n" TOKEN_URL "client_id = id\n",
+        {"source = exec\ncommand = /bin/true\n" TOKEN_URL "client_id = id\n",
          "1: [credential main]: client_secret is missing, as in \"client_secret = "
          "env:CLIENT_SECRET\""},
         {"source = static\ntoken = t\nscopes = a\n",
          "4: [credential main] scopes: is not used with source = static, unless there is token_url "
          "or issuer"},
-        {"source = static\ntoken = t\non_token_update = /bin/x\n",
+        {"source = static\ntoken = t\non_token_update = /bin/true\n",
          "4: [credential main] on_token_update: is not used with source = static, unless there is "
          "token_url or issuer"},
-        {"source = static\ntoken = t\ncommand = /bin/x\n",
+        {"source = static\ntoken = t\ncommand = /bin/true\n",
          "4: [credential main] command: is not used with source = static"},
-        {TOKEN_URL CLIENT "command = /bin/x\n",
+        {TOKEN_URL CLIENT "command = /bin/true\n",
          "5: [credential main] command: is not used with source = oauth"},
         {TOKEN_URL CLIENT "token = t\n",
          "5: [credential main] token: is not used with source = oauth"},
@@ -419,7 +421,7 @@ static void test_dpop(void **state)
          "has no -----BEGIN … PRIVATE KEY----- line"},
         {TOKEN_URL CLIENT "dpop_key = env:BEARERD_PEM\n",
          "5: [credential main] dpop_key: is not used without dpop = yes"},
-        {"source = exec\ncommand = /bin/x\ndpop = yes\n",
+        {"source = exec\ncommand = /bin/true\ndpop = yes\n",
          "4: [credential main] dpop: is not used with source = exec"},
         {DPOP,
          "11: [route read] set_header: DPoP is the field of the proofs that route read sends "
@@ -719,6 +721,61 @@ static void test_store(void **state)
     config_unref(config);
 }
 
+// T-17: whoever may write the command may have the tokens.
+static void test_open_command(void **state)
+{
+    (void)state;
+    char credential[300];
+    text_write_bytes("x.sh", "#!/bin/sh\n", 10, 0755);
+    snprintf(credential, sizeof credential, "source = exec\ncommand = %s\n", text_path("x.sh"));
+    const struct row fine[] = {{credential, ""}};
+    check_rows(fine, 1);
+    assert_int_equal(chmod(text_path("x.sh"), 0757), 0);
+    const struct row open[] = {{credential, "3: [credential main] command: every user of this "
+                                            "machine can change @/x.sh; chmod o-w it"}};
+    check_rows(open, 1);
+    text_remove("x.sh");
+}
+
+// The vendor's catalogue and table of routes, as STANDARDS lists them.
+static void test_thingspace(void **state)
+{
+    (void)state;
+    static const char *const scopes[][2] = {
+        {"edge-discovery", "edge:discovery:read"},
+        {"edge-registry-read", "edge:serviceregistry:read"},
+        {"edge-registry-write", "edge:serviceregistry:write"},
+        {"edge-profile-read", "edge:serviceprofile:read"},
+        {"edge-profile-write", "edge:serviceprofile:write"},
+        {"m2m", ""},
+        {"m2m-login", ""},
+        {"token", NULL},
+    };
+    struct config_faults faults = {0};
+    setenv("TS_CLIENT_ID", "id", 1);
+    setenv("TS_CLIENT_SECRET", "s", 1);
+    setenv("TS_USERNAME", "u", 1);
+    setenv("TS_PASSWORD", "p", 1);
+    struct config *config = config_load(TESTS_DIR "/../conf/examples/thingspace.ini", &faults);
+    assert_non_null(config);
+    assert_int_equal(config->warnings.count, 0);
+    assert_int_equal(config->credentials[0]->catalogue_count, 15);
+    for (size_t i = 0; i < config->credentials[0]->catalogue_count; i++)
+        assert_non_null(config->credentials[0]->catalogue[i].description);
+    assert_int_equal(config->route_count, ARRAY_LEN(scopes));
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = config->routes[i];
+        assert_string_equal(route->name, scopes[i][0]);
+        assert_int_equal(route->slot_count, !scopes[i][1] ? 0 : i == 6 ? 1 : 2);
+        if (route->slot_count > 0)
+            assert_string_equal(route->slots[0]->scope, scopes[i][1]);
+        if (route->slot_count > 1)
+            assert_string_equal(route->slots[1]->credential->header, "VZ-M2M-Token");
+    }
+    assert_ptr_equal(config->routes[0]->slots[1]->authoriser, config->routes[5]->slots[0]);
+    config_unref(config);
+}
+
 static void test_warnings(void **state)
 {
     (void)state;
@@ -734,6 +791,12 @@ static void test_warnings(void **state)
         {"source = login\n" LOGIN_URL
          "login_body = {\"u\":\"%{file:/none/u}\"}\nlogin_token = /t\n",
          "4: [credential main] login_body: cannot open /none/u: No such file or directory; it is "
+         "tried again when it is needed"},
+        {"source = exec\ncommand = /none/x y\n",
+         "3: [credential main] command: cannot run /none/x: there is no such file; it is tried "
+         "again when it is needed"},
+        {TOKEN_URL CLIENT "on_token_update = /dev/null\n",
+         "5: [credential main] on_token_update: cannot run /dev/null: it is not executable; it is "
          "tried again when it is needed"},
         {TOKEN_URL CLIENT, "5: [scopes main]: is empty: any scope will do", "[scopes main]\n",
          NULL},
@@ -753,13 +816,14 @@ static void test_warnings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_issuer),    cmocka_unit_test(test_methods),
-        cmocka_unit_test(test_signing),   cmocka_unit_test(test_sources),
-        cmocka_unit_test(test_params),    cmocka_unit_test(test_authorization_details),
-        cmocka_unit_test(test_dpop),      cmocka_unit_test(test_certificate_bound),
-        cmocka_unit_test(test_login),     cmocka_unit_test(test_login_slots),
-        cmocka_unit_test(test_catalogue), cmocka_unit_test(test_catalogue_values),
-        cmocka_unit_test(test_routes),    cmocka_unit_test(test_store),
+        cmocka_unit_test(test_issuer),       cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_signing),      cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_params),       cmocka_unit_test(test_authorization_details),
+        cmocka_unit_test(test_dpop),         cmocka_unit_test(test_certificate_bound),
+        cmocka_unit_test(test_login),        cmocka_unit_test(test_login_slots),
+        cmocka_unit_test(test_catalogue),    cmocka_unit_test(test_catalogue_values),
+        cmocka_unit_test(test_routes),       cmocka_unit_test(test_store),
+        cmocka_unit_test(test_open_command), cmocka_unit_test(test_thingspace),
         cmocka_unit_test(test_warnings),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

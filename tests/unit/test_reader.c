@@ -95,6 +95,9 @@ static void test_structure(void **state)
         {"[a] # c\n", "1[a|] "},
         {"[a]\n k = v\n\tl = w\n", "1[a|] 2k=<v> 3l=<w> "}, // indentation has no meaning
         {"[a]\nk = a = b:c\n", "1[a|] 2k=<a = b:c> "},
+        // what a comment says is kept: in a catalogue of scopes it is the description
+        {"[a]\nk = v ; c ; d\nl = \"v ;\" ;c\nm = ;c\nn = v;c\n",
+         "1[a|] 2k=<v>;c ; d 3l=<v ;>;c 4m=<>;c 5n=<v;c> "},
         {"[a]\nk =\nl=\n", "1[a|] 2k=<> 3l=<> "},
         {"[a]\nk = [b]\n", "1[a|] 2k=<[b]> "},
         {"[a]\nk = \xc3\xa9\n", "1[a|] 2k=<\xc3\xa9> "},
