@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -92,9 +93,18 @@ static inline void bench_record(struct store_record *record, const char *value, 
 
 // -- other programs ----------------------------------------------------------------------------
 
-static inline pid_t bench_spawn(char *const argv[])
+// A fork that does not outlive the test, however that ends.
+static inline pid_t bench_fork(void)
 {
     pid_t pid = fork();
+    if (pid == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return pid;
+}
+
+static inline pid_t bench_spawn(char *const argv[])
+{
+    pid_t pid = bench_fork();
     if (pid == 0) {
         int null = open("/dev/null", O_RDWR);
         dup2(null, STDIN_FILENO);

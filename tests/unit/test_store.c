@@ -330,7 +330,7 @@ static void test_one_of_eight_fetches(void **state)
         unsigned fetched = 0, took = 0;
         assert_int_equal(pipe(gate), 0);
         for (size_t i = 0; i < PROCESSES; i++) {
-            pids[i] = fork();
+            pids[i] = bench_fork();
             if (pids[i])
                 continue;
             close(gate[1]);
@@ -357,7 +357,7 @@ static void test_one_of_eight_fetches(void **state)
 
 static void test_killed_holder(void **state)
 {
-    pid_t pid = fork();
+    pid_t pid = bench_fork();
     if (pid == 0) {
         struct bench bench;
         if (!bench_open(&bench, *state, BENCH_SECRET))

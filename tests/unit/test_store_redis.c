@@ -461,7 +461,8 @@ static void test_tls(void **state)
 
 // -- a server that means harm ------------------------------------------------------------------
 
-// Answers each thing it receives with the same bytes; with no bytes at all it drips a line that never ends.
+// Answers each thing it receives with the same bytes; with no bytes at all it drips a line that
+// never ends.
 static pid_t start_hostile(struct str answer, unsigned *out_port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -471,7 +472,7 @@ static pid_t start_hostile(struct str answer, unsigned *out_port)
     assert_int_equal(listen(fd, 8), 0);
     getsockname(fd, (struct sockaddr *)&address, &len);
     *out_port = ntohs(address.sin_port);
-    pid_t pid = fork();
+    pid_t pid = bench_fork();
     for (char drop[4096]; pid == 0;) {
         int client = accept(fd, NULL, NULL);
         while (recv(client, drop, sizeof drop, 0) > 0) {

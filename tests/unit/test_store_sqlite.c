@@ -312,7 +312,7 @@ static void test_killed(void **state)
     for (unsigned i = 0; i < KILLS; i++) {
         pid_t pids[2];
         for (unsigned j = 0; j < 2; j++) {
-            pids[j] = fork();
+            pids[j] = bench_fork();
             if (pids[j] == 0)
                 write_for_ever(path, i + j);
         }
@@ -340,7 +340,7 @@ static void test_born_together(void **state)
         snprintf(name, sizeof name, "born%d", round);
         const char *path = bench_path(name);
         for (size_t i = 0; i < ARRAY_LEN(pids); i++) {
-            pids[i] = fork();
+            pids[i] = bench_fork();
             if (pids[i])
                 continue;
             struct err err;
