@@ -83,7 +83,8 @@ bool client_auth_read(const struct config_credential *credential, bool is_next, 
                                        : err_set(err, "signing_key is not set");
     case AUTH_ASSERTION_FILE:
         return read_assertion(credential->assertion_file, out, err);
-    case AUTH_TLS_CLIENT:
+    case AUTH_TLS_CLIENT: // not for the request, but a new one may be worth a try
+        return !credential->tls.cert_file || file_read(credential->tls.cert_file, out, err);
     case AUTH_NONE:
         break;
     }

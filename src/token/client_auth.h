@@ -16,8 +16,8 @@
 #define CLIENT_ASSERTION_LIFE_S 60
 
 // Appends what the credential's auth_method works with, read anew: the secret (or the next one),
-// the signing key with its certificate, or the assertion that somebody else has put into a file.
-// Nothing for methods that need nothing.
+// the signing key with its certificate, the TLS certificate, or the assertion that somebody else
+// has put into a file. Nothing for AUTH_NONE.
 bool client_auth_read(const struct config_credential *credential, bool is_next, struct buf *out,
                       struct err *err) WARN_UNUSED;
 

@@ -403,16 +403,17 @@ static void test_assertion_file(void **state) // JA-1 T17
 static void test_certificate_method(void **state) // MT-1 OA-4
 {
     (void)state;
-    struct config_credential credential = {
-        .client_id = TEXT("id/1"),
-        .auth_method = AUTH_TLS_CLIENT,
-        .tls = {.cert_file = TEXT("/c"), .key_file = TEXT("/k")}};
+    struct config_credential credential = {.client_id = TEXT("id/1"),
+                                           .auth_method = AUTH_TLS_CLIENT,
+                                           .tls = {.cert_file = file_path, .key_file = TEXT("/k")}};
     struct client_auth auth = {.credential = &credential};
     struct outputs out;
     struct buf read;
-    buf_init(&read, 1);
+    buf_init(&read, 100);
+    write_file(file_path, STR("certificate"));
     assert_true(client_auth_read(&credential, false, &read, &out.err));
-    assert_int_equal(read.len, 0);
+    assert_true(str_eq(buf_str(&read), STR("certificate")));
+    buf_fini(&read);
     run(&auth, &out);
     assert_true(out.ok);
     assert_true(str_eq(buf_str(&out.form), STR("&client_id=id%2F1")));
