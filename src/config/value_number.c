@@ -114,8 +114,8 @@ static bool parse_rfc3339(struct str text, int64_t *out)
     struct tm given = tm;
     *out = ok ? timegm(&tm) : 0;
     // timegm() takes the 31st of February for the 3rd of March.
-    return *out > 0 && tm.tm_mday == given.tm_mday && tm.tm_mon == given.tm_mon &&
-           tm.tm_hour == given.tm_hour && tm.tm_min == given.tm_min && tm.tm_sec == given.tm_sec;
+    return *out > 0 && tm.tm_mon == given.tm_mon && tm.tm_hour == given.tm_hour &&
+           tm.tm_min == given.tm_min && tm.tm_sec == given.tm_sec;
 }
 
 bool value_time(struct str text, int64_t *out, struct err *err)

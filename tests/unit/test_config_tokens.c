@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../support/config_text.h"
+#include "config/template.h"
 
 #define TOKEN_URL "token_url = https://idp.example.com/token\n"
 #define SECRET    "client_secret = s\n"
@@ -543,6 +544,26 @@ static void test_login(void **state)
     check_rows(rows, ARRAY_LEN(rows));
 }
 
+static void test_template(void **state)
+{
+    (void)state;
+    struct config *config =
+        load_ok("source = login\n" LOGIN_URL "login_body = a=%{file:c.pem}&b=%%{env:BEARERD_U}%\n"
+                "login_body_type = form\nlogin_token = /t\n",
+                NULL, NULL);
+    char *body = without_folder(mem_strdup(config->credentials[0]->login.body));
+    assert_string_equal(body, "a=%{file:@/c.pem}&b=%%{env:BEARERD_U}%");
+    struct str rest = str_of(body), before, reference;
+    assert_true(template_next(&rest, &before, &reference));
+    assert_true(str_eq(before, STR("a=")) && str_eq(reference, STR("file:@/c.pem")));
+    assert_true(template_next(&rest, &before, &reference));
+    assert_true(str_eq(before, STR("&b=%")) && str_eq(reference, STR("env:BEARERD_U")));
+    assert_false(template_next(&rest, &before, &reference));
+    assert_true(str_eq(before, STR("%")));
+    mem_free(body);
+    config_unref(config);
+}
+
 static void test_login_slots(void **state)
 {
     (void)state;
@@ -816,14 +837,23 @@ static void test_warnings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_issuer),       cmocka_unit_test(test_methods),
-        cmocka_unit_test(test_signing),      cmocka_unit_test(test_sources),
-        cmocka_unit_test(test_params),       cmocka_unit_test(test_authorization_details),
-        cmocka_unit_test(test_dpop),         cmocka_unit_test(test_certificate_bound),
-        cmocka_unit_test(test_login),        cmocka_unit_test(test_login_slots),
-        cmocka_unit_test(test_catalogue),    cmocka_unit_test(test_catalogue_values),
-        cmocka_unit_test(test_routes),       cmocka_unit_test(test_store),
-        cmocka_unit_test(test_open_command), cmocka_unit_test(test_thingspace),
+        cmocka_unit_test(test_issuer),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_signing),
+        cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_params),
+        cmocka_unit_test(test_authorization_details),
+        cmocka_unit_test(test_dpop),
+        cmocka_unit_test(test_certificate_bound),
+        cmocka_unit_test(test_login),
+        cmocka_unit_test(test_login_slots),
+        cmocka_unit_test(test_template),
+        cmocka_unit_test(test_catalogue),
+        cmocka_unit_test(test_catalogue_values),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_store),
+        cmocka_unit_test(test_open_command),
+        cmocka_unit_test(test_thingspace),
         cmocka_unit_test(test_warnings),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
