@@ -193,29 +193,6 @@ static void test_starts_before_the_server(void **state)
     bench_close(&bench);
 }
 
-// What somebody else put while we were away, and what lives longer, is not overwritten by ours.
-static void test_late_put_is_no_step_back(void **state)
-{
-    struct bench bench, other;
-    open_on(&bench, state);
-    open_on(&other, state);
-    assert_fetch(bench_acquire(&bench, BENCH_KEY_A, 0, 1000));
-    bench_redis_stop(&redis);
-    assert_quick_fetch(&bench, BENCH_KEY_B);
-    bench_put(&bench, BENCH_KEY_A, "late", 100);
-    bench_put(&bench, BENCH_KEY_B, "late", 100);
-    assert_true(bench_redis_start(&redis, NULL));
-    bench_put(&other, BENCH_KEY_A, "longer", 200);
-    bench_put(&other, BENCH_KEY_B, "shorter", 50);
-    assert_token(bench_acquire(&other, BENCH_KEY_B, 0, 1000), "shorter");
-    assert_true(bench_await_away(&bench, false, 10000));
-    bench_sleep_ms(100);
-    assert_token(bench_acquire(&bench, BENCH_KEY_A, 0, 1000), "longer");
-    assert_token(bench_acquire(&bench, BENCH_KEY_B, 0, 1000), "late");
-    bench_close(&bench);
-    bench_close(&other);
-}
-
 // -- one backend -------------------------------------------------------------------------------
 
 struct use {
@@ -569,7 +546,6 @@ int main(void)
         ON_REDIS("T08 hangs", test_redis_hangs),
         ON_REDIS("T08 slow resolver", test_slow_resolver),
         ON_REDIS("T34 starts before the server", test_starts_before_the_server),
-        ON_REDIS("late put is no step back", test_late_put_is_no_step_back),
     };
     return cmocka_run_group_tests(tests, bench_folder_make, bench_folder_remove);
 }

@@ -255,6 +255,44 @@ static void test_late_puts_are_bounded(void **state)
     assert_string_equal(value, "newest");
 }
 
+static void put_by_another(struct rig *rig, const char *place, const char *text, int64_t lives_s)
+{
+    struct store_record record;
+    struct buf blob;
+    struct err err;
+    bench_record(&record, text, lives_s);
+    buf_init(&blob, STORE_BLOB_MAX);
+    assert_true(store_seal(rig->keys, place, &record, &blob, &err));
+    assert_true(fake_write(&rig->fake.backend, place, buf_str(&blob), 1, &err));
+    buf_fini(&blob);
+    store_record_fini(&record);
+}
+
+static const char *acquired(struct rig *rig, const char *place)
+{
+    memcpy(look.place, place, STORE_KEY_LEN);
+    value[0] = '\0';
+    store_worker_acquire(rig->worker, &look);
+    return value;
+}
+
+// What somebody else put while we were away, and what lives longer, is not overwritten by ours.
+static void test_late_put_is_no_step_back(void **state)
+{
+    struct rig *rig = *state;
+    rig->fake.fail_leases = true;
+    store_worker_probe(rig->worker);
+    put(rig, BENCH_KEY_A, "late", 100);
+    put(rig, BENCH_KEY_B, "late", 100);
+    put_by_another(rig, BENCH_KEY_A, "longer", 200);
+    put_by_another(rig, BENCH_KEY_B, "shorter", 50);
+    rig->fake.fail_leases = false;
+    turn_for(rig, 1000);
+    assert_false(rig->counts.is_away);
+    assert_string_equal(acquired(rig, BENCH_KEY_A), "longer");
+    assert_string_equal(acquired(rig, BENCH_KEY_B), "late");
+}
+
 static void test_lease_lost_is_not_released(void **state)
 {
     struct rig *rig = *state;
@@ -315,6 +353,7 @@ int main(void)
         ROW("read-only is away", test_read_only_is_away),
         ROW("a full disk does not fill the log", test_full_disk),
         ROW("late puts are bounded", test_late_puts_are_bounded),
+        ROW("late put is no step back", test_late_put_is_no_step_back),
         ROW("a lost lease is not released", test_lease_lost_is_not_released),
         ROW("cancel", test_cancel),
         ROW("free tells, and gives back", test_free_tells_and_gives_back),
