@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // bearerd check: reads a configuration as `serve` would, and says everything that is wrong with it.
-// Opens no socket and asks no server.
+// Opens no socket and asks no server; with --live it then gets every token once.
 #include <getopt.h>
 #include <stdio.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/command.h"
+#include "cli/live.h"
 #include "config/config.h"
+#include "daemon/daemon.h"
 #include "proxy/caller.h"
 #include "proxy/route.h"
 #include "token/jose.h"
@@ -120,7 +123,27 @@ static void print_summary(const struct config *config)
     printf(" to hold\n");
 }
 
-static int check_file(const char *path)
+static bool get_tokens(struct config *config)
+{
+    struct err err;
+    size_t count = config->slot_count;
+    struct live_token *tokens = mem_array(count + 1, sizeof *tokens);
+    for (size_t i = 0; i < count; i++)
+        tokens[i].slot = config->slots[i];
+    log_set_level(LOG_WARN);
+    bool is_ok = daemon_prepare_process(&err) && live_get(config, false, tokens, count, &err);
+    if (is_ok)
+        live_table_print(stdout, tokens, count);
+    else
+        fprintf(stderr, "bearerd check: %s\n", err.text);
+    for (size_t i = 0; is_ok && i < count; i++)
+        is_ok = !tokens[i].failure;
+    live_fini(tokens, count);
+    mem_free(tokens);
+    return is_ok;
+}
+
+static int check_file(const char *path, bool is_live)
 {
     struct config_faults faults = {0};
     struct config *config = config_inspect(path, &faults);
@@ -133,7 +156,9 @@ static int check_file(const char *path)
     bool is_ok = faults.count == 0;
     if (is_ok)
         print_summary(config);
-    is_ok = is_ok && fflush(stdout) == 0; // a full disk must not look like a good configuration
+    if (is_ok && is_live && config->slot_count)
+        is_ok = fflush(stdout) == 0 && get_tokens(config);
+    is_ok = fflush(stdout) == 0 && is_ok; // a full disk must not look like a good configuration
     config_unref(config);
     config_faults_fini(&faults);
     return is_ok ? EXIT_DONE : EXIT_FAILED;
@@ -141,21 +166,26 @@ static int check_file(const char *path)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: bearerd check [-c FILE]\n");
+    fprintf(stderr, "usage: bearerd check [--live] [-c FILE]\n");
     return EXIT_USAGE;
 }
 
 int cli_check(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"live", no_argument, NULL, 'l'}, {0}};
     const char *path = DEFAULT_CONFIG_PATH;
+    bool is_live = false;
     int option;
     while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option != 'c')
+        if (option == 'l')
+            is_live = true;
+        else if (option == 'c')
+            path = optarg;
+        else
             return usage();
-        path = optarg;
     }
     if (optind < argc)
         return usage();
-    return check_file(path);
+    return check_file(path, is_live);
 }

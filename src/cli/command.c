@@ -7,9 +7,11 @@
 
 static const struct command commands[] = {
     {"serve", "[-c FILE]", "run the proxy", cli_serve},
-    {"check", "[-c FILE]", "read the configuration and report every fault in it", cli_check},
+    {"check", "[--live] [-c FILE]",
+     "report every fault of the configuration; --live: try its tokens", cli_check},
     {"explain", "[-c FILE] [-H 'NAME: VALUE'] METHOD URL", "say what would happen to a request",
      cli_explain},
+    {"token", "[-c FILE] {--route | --credential} NAME", "get a token and print it", cli_token},
     {"ping", "[-c FILE]", "ask a running bearerd whether it answers", cli_ping},
     {"demo", "[--once]", "show the proxy at work on built-in servers", cli_demo},
     {"version", "", "versions of bearerd and of its libraries", cli_version},

@@ -19,6 +19,7 @@ const struct command *command_find(const char *name);
 int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_explain(int argc, char **argv);
+int cli_token(int argc, char **argv);
 int cli_ping(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 int cli_version(int argc, char **argv);
