@@ -206,7 +206,8 @@ void grant_parse(const struct grant_answer *answer, struct grant_result *out)
     json_t *object = document_parse(answer->body, &limits, why, sizeof why);
     struct grant_error error = {.error = document_text(object, "error"),
                                 .description = document_text(object, "error_description")};
-    if (answer->status != 200 || error.error.len) {
+    bool is_good = answer->status == 200 || !answer->status;
+    if (!is_good || error.error.len) {
         out->retry_after_ms = grant_error_retry_after(answer->retry_after, answer->now_s);
         out->failure = grant_error_failure(answer, &error);
     } else if (!is_json_type(answer->content_type)) {

@@ -23,8 +23,8 @@
 // when form is full.
 bool grant_build(const struct config_slot *slot, struct buf *form) WARN_UNUSED;
 
-struct grant_answer { // borrowed for the call
-    int status;
+struct grant_answer {                     // borrowed for the call
+    int status;                           // 0: not HTTP
     struct str content_type, retry_after; // empty: not sent
     struct str body;
     const struct config_slot *slot; // what was asked for

@@ -71,31 +71,36 @@ static enum token_failure_kind kind_of(int status, struct str error)
     return status >= 400 || error.len ? FAILURE_REFUSED : FAILURE_MALFORMED;
 }
 
-static void answer_label(const struct grant_answer *answer, char *out, size_t out_size)
+// "HTTP 400 from SERVER"; without the status when it was not HTTP.
+static void answer_origin(const struct grant_answer *answer, char *out, size_t out_size)
 {
-    if (answer->server)
-        snprintf(out, out_size, "%s", answer->server);
+    char url[160];
+    if (!answer->server)
+        grant_url_label(&answer->slot->credential->token_url, url, sizeof url);
+    const char *server = answer->server ? answer->server : url;
+    if (answer->status)
+        snprintf(out, out_size, "HTTP %d from %s", answer->status, server);
     else
-        grant_url_label(&answer->slot->credential->token_url, out, out_size);
+        snprintf(out, out_size, "from %s", server);
 }
 
 struct token_failure *grant_error_failure(const struct grant_answer *answer,
                                           const struct grant_error *error)
 {
-    char code[64], description[256], url[160], text[512];
+    char code[64], description[256], origin[200], text[600];
     bool is_hidden = repeats_secret(answer, error->error);
     grant_error_clean(is_hidden ? STR("(withheld)") : error->error, code, sizeof code);
     if (repeats_secret(answer, error->description))
         snprintf(description, sizeof description, "(withheld: it repeats the client secret)");
     else
         grant_error_clean(error->description, description, sizeof description);
-    answer_label(answer, url, sizeof url);
+    answer_origin(answer, origin, sizeof origin);
     bool is_redirect = answer->status >= 300 && answer->status < 400;
     if (code[0])
-        snprintf(text, sizeof text, "%s%s%s (HTTP %d from %s)", code, description[0] ? ": " : "",
-                 description, answer->status, url);
+        snprintf(text, sizeof text, "%s%s%s (%s)", code, description[0] ? ": " : "", description,
+                 origin);
     else
-        snprintf(text, sizeof text, "HTTP %d from %s%s", answer->status, url,
+        snprintf(text, sizeof text, "%s%s", origin,
                  is_redirect ? ": redirects are never followed" : "");
     struct token_failure *failure = token_failure_new(kind_of(answer->status, error->error), text);
     failure->status = answer->status;
@@ -105,10 +110,9 @@ struct token_failure *grant_error_failure(const struct grant_answer *answer,
 
 struct token_failure *grant_error_malformed(const struct grant_answer *answer, const char *why)
 {
-    char url[160], text[512];
-    answer_label(answer, url, sizeof url);
-    snprintf(text, sizeof text, "the token response cannot be used: %s (HTTP %d from %s)", why,
-             answer->status, url);
+    char origin[200], text[512];
+    answer_origin(answer, origin, sizeof origin);
+    snprintf(text, sizeof text, "the token response cannot be used: %s (%s)", why, origin);
     struct token_failure *failure = token_failure_new(FAILURE_MALFORMED, text);
     failure->status = answer->status;
     return failure;
