@@ -136,9 +136,11 @@ static bool check_endpoint(const struct config_credential *credential, struct st
     }
     bool ok = text.len <= URL_MAX && url_parse(str_of(credential->issuer), &issuer, NULL) &&
               url_parse(text, &endpoint, &err);
+    char clean[200]; // messages for the terminal are not all ASCII
+    grant_error_clean(str_of(err.text), clean, sizeof clean);
     if (!ok)
-        snprintf(why, why_size, "its token_endpoint is not usable%s%.200s", err.text[0] ? ": " : "",
-                 err.text);
+        snprintf(why, why_size, "its token_endpoint is not usable%s%s", clean[0] ? ": " : "",
+                 clean);
     else if (!(ok = is_secure_enough(credential, &issuer, &endpoint)))
         snprintf(why, why_size, "its token_endpoint is not https");
     url_fini(&issuer);

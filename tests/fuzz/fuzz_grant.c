@@ -30,6 +30,7 @@ static void check(const struct grant_result *result)
     require(result->lifetime_ms <= GRANT_LIFETIME_MAX_MS);
     require(result->retry_after_ms <= GRANT_RETRY_MAX_MS);
     require(!result->granted_scope || is_printable(result->granted_scope));
+    require(!result->granted_details || is_printable(result->granted_details));
     if (result->failure)
         require(is_printable(result->failure->text) && is_printable(result->failure->error));
     else
@@ -41,10 +42,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct config_credential credential = {
         .name = TEXT("main"),
         .token_url = {.authority = TEXT("idp.example.com"), .path = TEXT("/token")}};
-    static const struct config_slot slot = {.credential = &credential, .scope = TEXT("a b")};
+    static const struct config_slot slot = {.credential = &credential,
+                                            .scope = TEXT("a b"),
+                                            .authorization_details = TEXT("[{\"type\":\"x\"}]")};
     struct str bytes = {(const char *)data, size};
     struct grant_answer answers[] = {
         {.status = 200, .content_type = STR("application/json"), .body = bytes},
+        {.status = 200,
+         .content_type = STR("application/json"),
+         .body = bytes,
+         .is_dpop = true,
+         .server = "https://found.example.com/token"},
         {.status = 400, .content_type = STR("application/json"), .body = bytes},
         {.status = 503, .content_type = bytes, .retry_after = bytes},
         {.status = 200, .content_type = bytes, .body = STR("{}")},
