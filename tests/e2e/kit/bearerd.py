@@ -26,9 +26,11 @@ ENV = {
 
 def run(*args, env=None, binary=None):
     """A subcommand that ends by itself: check, explain, version, …"""
-    return subprocess.run(
+    done = subprocess.run(
         [binary or BINARY, *map(str, args)], capture_output=True, text=True, timeout=30, env={**ENV, **(env or {})}
     )
+    assert not REPORT.search(done.stderr), done.stderr
+    return done
 
 
 class Bearerd:
