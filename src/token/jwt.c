@@ -72,35 +72,28 @@ static json_t *part_read(struct str text, const char *what, struct err *err)
     return document;
 }
 
-// Header, claims, signature, which may be empty.
-static bool split(struct str token, struct str parts[3], struct err *err)
+// Header and claims; behind them the signature, which may be empty.
+static bool split(struct str token, struct str *out_header, struct str *out_claims, struct err *err)
 {
-    size_t dots = 0, at;
+    size_t dots = 0;
     for (size_t i = 0; i < token.len; i++)
         dots += token.ptr[i] == '.';
     if (dots == 4)
         return err_set(err, "the token has the form of an encrypted JWT (JWE), which only whom it "
                             "is for can read");
-    if (dots != 2)
-        return err_set(err, "the token is no JWT: it does not have three parts");
-    for (size_t i = 0; i < 2; i++) {
-        if (!str_find(token, '.', &at))
-            return false;
-        parts[i] = (struct str){token.ptr, at};
-        token = str_from(token, at + 1);
-    }
-    parts[2] = token;
-    return true;
+    return (dots == 2 && str_split(&token, '.', out_header) &&
+            str_split(&token, '.', out_claims)) ||
+           err_set(err, "the token is no JWT: it does not have three parts");
 }
 
 bool jwt_print(struct str token, struct buf *out, struct err *err)
 {
-    struct str parts[3];
-    if (!split(token, parts, err))
+    struct str header_text = STR_NONE, claims_text = STR_NONE;
+    if (!split(token, &header_text, &claims_text, err))
         return false;
     bool is_printed = false;
-    json_t *header = part_read(parts[0], "header", err);
-    json_t *claims = header ? part_read(parts[1], "payload", err) : NULL;
+    json_t *header = part_read(header_text, "header", err);
+    json_t *claims = header ? part_read(claims_text, "payload", err) : NULL;
     if (claims) {
         json_t *both = json_pack("{s:O, s:O}", "header", header, "claims", claims);
         is_printed =
