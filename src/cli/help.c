@@ -7,11 +7,16 @@
 #include "cli/command.h"
 #include "cli/reference.h"
 
+#define HEAD_WIDTH 32
+
 static void print_command(const struct command *command)
 {
     char head[64];
     snprintf(head, sizeof head, "%s %s", command->name, command->usage);
-    printf("  %-32s %s\n", head, command->summary);
+    if (strlen(head) > HEAD_WIDTH)
+        printf("  %s\n  %*s %s\n", head, HEAD_WIDTH, "", command->summary);
+    else
+        printf("  %-*s %s\n", HEAD_WIDTH, head, command->summary);
 }
 
 static int print_commands(void)
