@@ -99,7 +99,7 @@ def test_words_finds(name, text, why):
     assert why in "".join(messages(words.faults_of(name, text, "/srv/build/tree/")))
 
 
-@pytest.mark.parametrize("root, path", [("/home/x/src/tree", "/home/x/src/"), ("/tmp/tree", "/tmp/tree/"), ("/w/tree", "/w/")])
+@pytest.mark.parametrize("root, path", [("/data/x/tree", "/data/x/"), ("/tmp/tree", "/tmp/tree/"), ("/w/tree", "/w/")])
 def test_words_knows_where_it_is(root, path):
     assert words.workplace(pathlib.PurePath(root)) == path
 
