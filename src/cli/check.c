@@ -6,8 +6,7 @@
 
 #include "cli/command.h"
 #include "config/config.h"
-#include "proxy/caller.h"
-#include "proxy/route.h"
+#include "proxy/policy.h"
 
 static void print_all(const struct config_faults *faults, const char *kind)
 {
@@ -21,19 +20,10 @@ static void print_all(const struct config_faults *faults, const char *kind)
 }
 
 // What only the layers above the configuration can judge: patterns, and who may call.
-static void check_compiled(const struct config *config, struct config_faults *faults)
+// What serve builds of it: routes, caller rules, TLS files.
+static void check_compiled(struct config *config, struct config_faults *faults)
 {
-    struct err err;
-    size_t before = faults->count;
-    struct route_table *table = route_table_new(config, faults);
-    if (!table && faults->count == before)
-        config_faults_add(faults, (struct config_place){config->path, 0},
-                          "the routes cannot be compiled");
-    route_table_free(table);
-    struct caller_rules *rules = caller_rules_new(config, NULL, &err);
-    if (!rules)
-        config_faults_add(faults, (struct config_place){config->path, 0}, "%s", err.text);
-    caller_rules_free(rules);
+    policy_free(policy_new(config, NULL, faults));
     config_faults_sort(faults);
 }
 
