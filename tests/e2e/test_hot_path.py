@@ -223,8 +223,7 @@ def ask_two_in_one(client):
 
 @pytest.mark.parametrize("ask", [ask_small, ask_with_large_head, ask_with_100, ask_two_in_one])
 def test_a_waiting_request_holds_up_no_other(simple, upstream, ask):
-    """Nor on an otherwise quiet server, where nothing else happens that makes it look again. The best of ten, since
-    what is looked for would slow down each."""
+    """Nor on an otherwise quiet server, where nothing else happens that makes it look again."""
     upstream.on = answer_later
     daemon = simple("workers = 1\nheader_limit = 32k")
     took = []
@@ -237,4 +236,4 @@ def test_a_waiting_request_holds_up_no_other(simple, upstream, ask):
             ask(client)
             took.append(time.monotonic() - began)
             assert waiting.response().status == 200
-    assert min(took) < 0.006, took
+    assert sorted(took)[5] < 0.008, took
