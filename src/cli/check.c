@@ -10,8 +10,7 @@
 #include "cli/live.h"
 #include "config/config.h"
 #include "daemon/daemon.h"
-#include "proxy/caller.h"
-#include "proxy/route.h"
+#include "proxy/policy.h"
 #include "token/jose.h"
 #include "token/store_redis_url.h"
 
@@ -24,22 +23,6 @@ static void print_all(const struct config_faults *faults, const char *kind)
         else
             fprintf(stderr, "%s: %s%s\n", fault->file, kind, fault->message);
     }
-}
-
-// What only the layers above the configuration can judge: patterns, and who may call.
-static void check_compiled(const struct config *config, struct config_faults *faults)
-{
-    struct err err;
-    size_t before = faults->count;
-    struct route_table *table = route_table_new(config, faults);
-    if (!table && faults->count == before)
-        config_faults_add(faults, (struct config_place){config->path, 0},
-                          "the routes cannot be compiled");
-    route_table_free(table);
-    struct caller_rules *rules = caller_rules_new(config, NULL, &err);
-    if (!rules)
-        config_faults_add(faults, (struct config_place){config->path, 0}, "%s", err.text);
-    caller_rules_free(rules);
 }
 
 // A secret that cannot be read now has its warning already.
@@ -106,6 +89,14 @@ static void check_tokens(const struct config *config, struct config_faults *faul
         redis_url_fini(&url);
     else
         config_faults_add(faults, (struct config_place){config->path, 0}, "%s", err.text);
+}
+
+// What serve builds of it: routes, caller rules, TLS files.
+static void check_compiled(struct config *config, struct config_faults *faults)
+{
+    policy_free(policy_new(config, NULL, faults));
+    check_tokens(config, faults);
+    config_faults_sort(faults);
 }
 
 static void print_count(size_t count, const char *noun)

@@ -89,6 +89,16 @@ static void print_reason(FILE *to, const struct token_failure *failure)
     }
 }
 
+static void write_lifetime(const struct live_token *live, char *out, size_t size)
+{
+    const struct config_credential *credential = live->slot->credential;
+    const struct token *token = live->token;
+    if (credential->source == SOURCE_STATIC && !credential->token_expires_s)
+        snprintf(out, size, "no end");
+    else
+        snprintf(out, size, "%" PRIu64 " s", (token->expires_ms - token->fetched_ms + 500) / 1000);
+}
+
 static void print_token(FILE *to, const struct live_token *live)
 {
     const struct token *token = live->token;
@@ -99,8 +109,7 @@ static void print_token(FILE *to, const struct live_token *live)
                        [2] = str_of(token ? "ok" : token_failure_name(live->failure->kind)),
                        [6] = str_of(took)}};
     if (token) {
-        snprintf(lifetime, sizeof lifetime, "%" PRIu64 " s",
-                 (token->expires_ms - token->fetched_ms + 500) / 1000);
+        write_lifetime(live, lifetime, sizeof lifetime);
         row.cells[3] = str_of(lifetime);
         row.cells[4] = token->granted_scope ? str_of(token->granted_scope) : STR("as asked");
         row.cells[5] = str_of(token->fingerprint);

@@ -125,7 +125,8 @@ static bool daemon_build_policy(struct daemon *daemon, struct err *err)
     struct config_faults faults = {0};
     daemon->policy = policy_new(daemon->config, &daemon->bound, &faults);
     if (!daemon->policy)
-        err_set(err, "%s", faults.count ? faults.items[0].message : "the routes cannot be built");
+        err_set(err, "%s:%u: %s", faults.items[0].file, faults.items[0].line,
+                faults.items[0].message);
     config_faults_fini(&faults);
     return daemon->policy != NULL;
 }

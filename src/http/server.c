@@ -92,7 +92,12 @@ static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
     conn->server = server;
     conn->mhd = mhd;
     conn->fd = info ? info->connect_fd : -1;
-    conn->is_unix = server->accepting && server->accepting->is_unix;
+    // Asked of the socket: libmicrohttpd 1.0 tells of a connection only some time after it was
+    // added.
+    int family = AF_INET;
+    socklen_t family_len = sizeof family;
+    if (conn->fd >= 0 && !getsockopt(conn->fd, SOL_SOCKET, SO_DOMAIN, &family, &family_len))
+        conn->is_unix = family == AF_UNIX;
     struct ucred peer;
     socklen_t peer_len = sizeof peer;
     conn->peer_uid = UINT32_MAX;
@@ -131,12 +136,10 @@ static void server_add_connection(struct server *server, const struct listener *
     // The address is not used, and libmicrohttpd 0.9.75 reads past the end of a bound unix
     // client's.
     struct sockaddr_storage address = {.ss_family = listener->is_unix ? AF_UNIX : AF_INET};
-    server->accepting = listener;
     // When this fails it has closed the descriptor.
     if (MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address,
                            sizeof(struct sockaddr_in)) != MHD_YES)
         log_warn("client.not_accepted", F_TEXT("why", strerror(errno)));
-    server->accepting = NULL;
     server_want_run(server);
 }
 

@@ -12,7 +12,6 @@
 struct MHD_Connection;
 struct MHD_Daemon;
 struct MHD_Response;
-struct listener;
 
 struct server {
     struct loop *loop;
@@ -20,7 +19,7 @@ struct server {
     const struct server_ops *ops;
     void *arg;
     struct MHD_Daemon *daemon;
-    bool parses_in_place; // libmicrohttpd before 1.0: the guard checks the layout, queries are
+    bool parses_in_place; // libmicrohttpd before 1.0: the guard checks the layout, too
                           // hidden
     bool is_draining;
     bool is_out_of_resources; // accept failed for want of descriptors or memory
@@ -33,7 +32,6 @@ struct server {
     struct list suspended; // of struct req, oldest first
     struct list spare;     // of struct req, kept for the next request
     size_t conn_count, spare_count;
-    const struct listener *accepting; // where the connection that is being added came from
 };
 
 struct conn {

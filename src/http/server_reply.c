@@ -68,8 +68,10 @@ static struct MHD_Response *response_new(struct req *req, const struct reply *re
 
 static bool response_add_field(struct MHD_Response *response, const struct field *field)
 {
-    char name[256];
-    char small[1024];
+    // Not zeroed first, as the compiler is told to do elsewhere: 1.3 KiB for each field of each
+    // reply.
+    char name[256] __attribute__((uninitialized));
+    char small[1024] __attribute__((uninitialized));
     if (field->name.len >= sizeof name)
         return false;
     memcpy(name, field->name.ptr, field->name.len);

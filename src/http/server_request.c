@@ -120,17 +120,15 @@ void *handler_on_target(void *arg, const char *target, struct MHD_Connection *mh
     if (!buf_append(&req->target, (struct str){target, len}))
         req->is_gone = true;
     req->pub.target = (struct str){target, len};
-    if (server->parses_in_place) {
-        // 0.9.75 parses the query into the connection's pool and hangs when that is exhausted: an
-        // empty query is all it sees. The bytes are its own buffer's, which it is about to modify
-        // anyway.
-        char *query = strchr(mem_unconst(target), '?');
-        if (query && query[1])
-            query[1] = '\0';
-        // Cookies it copies into the pool to parse them, but only the first Cookie field: this one.
-        MHD_set_connection_value_n(mhd, MHD_HEADER_KIND, decoy_name, sizeof decoy_name - 1,
-                                   decoy_value, sizeof decoy_value - 1);
-    }
+    // libmicrohttpd parses the query into the connection's pool, and 0.9.75 hangs when that is
+    // exhausted: an empty query is all it sees. The bytes are its own buffer's, which it is about
+    // to modify anyway.
+    char *query = strchr(mem_unconst(target), '?');
+    if (query && query[1])
+        query[1] = '\0';
+    // Cookies it copies into the pool to parse them, but only the first Cookie field: this one.
+    MHD_set_connection_value_n(mhd, MHD_HEADER_KIND, decoy_name, sizeof decoy_name - 1, decoy_value,
+                               sizeof decoy_value - 1);
     conn_set_deadline(conn, server->config.header_timeout_ms);
     return req;
 }

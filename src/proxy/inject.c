@@ -179,20 +179,30 @@ static bool put(struct buf *out, struct str bytes)
 
 // Eight bytes at a time; a byte is zero if it borrows when one is taken from it and was below 0x80
 // before.
-static bool has_zero(uint64_t word)
+static uint64_t zero_of(uint64_t word)
 {
-    return (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
+    return (word - 0x0101010101010101u) & ~word;
+}
+
+static bool word_ends_line(uint64_t word)
+{
+    const uint64_t each = 0x0101010101010101u;
+    return (zero_of(word) | zero_of(word ^ each * '\r') | zero_of(word ^ each * '\n')) &
+           0x8080808080808080u;
 }
 
 static bool ends_line(struct str text)
 {
-    const uint64_t each = 0x0101010101010101u;
-    for (size_t i = 0; i < text.len; i += 8) {
-        uint64_t word = each * ' ';
-        memcpy(&word, text.ptr + i, text.len - i < 8 ? text.len - i : 8);
-        if (has_zero(word) || has_zero(word ^ each * '\r') || has_zero(word ^ each * '\n'))
+    size_t at = 0;
+    for (; at + 8 <= text.len; at += 8) {
+        uint64_t word;
+        memcpy(&word, text.ptr + at, sizeof word);
+        if (word_ends_line(word))
             return true;
     }
+    for (; at < text.len; at++)
+        if (!text.ptr[at] || text.ptr[at] == '\r' || text.ptr[at] == '\n')
+            return true;
     return false;
 }
 

@@ -338,3 +338,40 @@ def test_the_update_hook_is_not_run(config, token_server, tmp_path, command):
     done = run(*command, "-c", config(routes(credential, ("read", ""))))
     assert done.returncode == 0, done.stderr
     assert not mark.exists()
+
+
+# -- every source --------------------------------------------------------------------------------
+
+
+def test_tokens_of_other_sources(config, token_server, tmp_path):
+    """static, exec and login, the login authorised by another credential that no route uses."""
+    command = tmp_path / "provider"
+    command.write_text('#!/bin/sh\necho \'{"access_token": "executed", "token_type": "Bearer", "expires_in": 60}\'\n')
+    command.chmod(0o700)
+    server = token_server(token_answer("first"))
+    session = token_server(("200 OK", '{"session": "logged-in"}'))
+    credentials = (
+        server.credential()
+        + "[credential fixed]\nsource = static\ntoken = fixed-token\n"
+        + f"[credential command]\nsource = exec\ncommand = {command}\n"
+        + f"[credential session]\nsource = login\nlogin_url = {session.url}/login\nlogin_body = {{}}\n"
+        + "login_token = /session\nlogin_ttl = 5m\nlogin_credential = main\nheader = X-Session\nprefix =\n"
+    )
+    names = ["fixed", "command", "session"]
+    path = config(routes(credentials, *((name, f"credential = {name}") for name in names)))
+    values = [token(path, "--credential", name).stdout for name in names]
+    assert values == ["fixed-token\n", "executed\n", "logged-in\n"]
+    assert token(path, "--route", "session", "--header").stdout == "X-Session: logged-in\n"
+    assert session.last.get("Authorization") == "Bearer first"
+    assert token(path, "--credential", "session", "--scope", "x").returncode == 2
+    done = run("check", "--live", "-c", path)
+    assert done.returncode == 0, done.stdout
+    lives = {line.split()[0]: re.search(r" ok +(.*?)  ", line)[1] for line in table_of(done)}
+    assert lives == {"fixed": "no end", "command": "60 s", "main": "3600 s", "session": "300 s"}
+
+
+def test_a_bound_token_is_said_to_be_one(config, token_server):
+    server = token_server(("200 OK", '{"access_token": "bound", "token_type": "DPoP", "expires_in": 60}'))
+    done = token(config(routes(server.credential(dpop="yes"), ("read", ""))), "--route", "read", "--header")
+    assert (done.returncode, done.stdout) == (0, "Authorization: DPoP bound\n")
+    assert "bound to a key" in done.stderr

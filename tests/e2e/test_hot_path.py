@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """A request whose token is in the cache, on a connection that stays open, takes no lock and allocates nothing in
 bearerd's own code: counted, by a library preloaded into the optimised binary (probe.c)."""
+import concurrent.futures
 import mmap
+import random
 import re
 import shutil
 import struct
 import subprocess
+import time
 
 import pytest
 from conftest import one_route
@@ -166,3 +169,71 @@ def test_the_probe_knows_all_that_bearerd_imports(release):
     imported = {line.split()[-1].split("@")[0] for line in table.splitlines()}
     assert {"calloc", "free", "pthread_mutex_lock"} <= imported
     assert {name for name in imported if SUSPECT.match(name)} <= COUNTED | HARMLESS
+
+
+
+def answer_later(exchange):
+    """After X-Delay seconds, with the request line and the length of the body; in one piece, so that TCP's delays stay out."""
+    text = exchange.request.line.encode() + b" %d" % len(exchange.read_body())
+    time.sleep(float(exchange.request.get("X-Delay") or 0))
+    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+
+
+def test_waits_of_all_lengths_side_by_side(simple, upstream):
+    """How a request waits for its answer depends on how long that takes and on how many others wait, and a head may
+    take one read or more: none of it may keep a request from its own answer, or hold it up."""
+    chance = random.Random(1)
+    plans = [[(chance.choice([0, 0, 0.002, 0.02, 0.1]), chance.choice([10, 7000, 11000])) for _ in range(10)] for _ in range(100)]
+
+    def play(number):
+        late = 0
+        with daemon.client() as client:
+            for step, (delay, size) in enumerate(plans[number]):
+                began = time.monotonic()
+                answer = client.ask(target=f"/{number}/{step}", fields=[("X-Delay", str(delay)), ("X-Pad", "p" * size)])
+                late = max(late, time.monotonic() - began - delay)
+                assert (answer.status, answer.text) == (200, f"GET /{number}/{step} HTTP/1.1 0")
+        return late
+
+    upstream.on = answer_later
+    daemon = simple("workers = 1\nheader_limit = 32k", upstream_lines="max_connections = 200")
+    with concurrent.futures.ThreadPoolExecutor(len(plans)) as pool:
+        assert max(pool.map(play, range(len(plans)))) < 5
+
+
+def ask_small(client):
+    assert client.ask().status == 200
+
+
+def ask_with_large_head(client):
+    assert client.ask(fields=[("X-Pad", "p" * 20_000)]).status == 200
+
+
+def ask_with_100(client):
+    client.send(client.head("PUT", "/", [("Content-Length", "3"), ("Expect", "100-continue")]))
+    assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+    client.send("abc")
+    assert client.response("PUT").text == "PUT / HTTP/1.1 3"
+
+
+def ask_two_in_one(client):
+    client.send(client.head() * 2)
+    assert [client.response().status, client.response().status] == [200, 200]
+
+
+@pytest.mark.parametrize("ask", [ask_small, ask_with_large_head, ask_with_100, ask_two_in_one])
+def test_a_waiting_request_holds_up_no_other(simple, upstream, ask):
+    """Nor on an otherwise quiet server, where nothing else happens that makes it look again."""
+    upstream.on = answer_later
+    daemon = simple("workers = 1\nheader_limit = 32k")
+    took = []
+    with daemon.client() as waiting, daemon.client() as client:
+        ask_small(client)
+        ask_small(waiting)
+        for _ in range(10):
+            waiting.request(fields=[("X-Delay", "0.05")])
+            began = time.monotonic()
+            ask(client)
+            took.append(time.monotonic() - began)
+            assert waiting.response().status == 200
+    assert sorted(took)[5] < 0.008, took

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each rule of the lint is shown here to find what it is there to find, and to let the good twin pass."""
+import pathlib
+
 import clang
 import gates
 import layers
@@ -95,6 +97,11 @@ def test_gates_measures_a_function():
 )
 def test_words_finds(name, text, why):
     assert why in "".join(messages(words.faults_of(name, text, "/srv/build/tree/")))
+
+
+@pytest.mark.parametrize("root, path", [("/data/x/tree", "/data/x/"), ("/tmp/tree", "/tmp/tree/"), ("/w/tree", "/w/")])
+def test_words_knows_where_it_is(root, path):
+    assert words.workplace(pathlib.PurePath(root)) == path
 
 
 def test_words_passes():

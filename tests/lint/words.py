@@ -16,14 +16,19 @@ PATTERNS = {
     r"\bey" r"J[\w-]{20,}\.ey" r"J[\w-]{20,}\.": "JSON web token",
     r"\b(?:AK" r"IA[0-9A-Z]{16}|gh[pousr]_\w{36}|xox[bp]-\d{8,})": "credential of a known service",
 }
+# Folders that texts name for their own reasons: a tree that lies right below one is looked for by its whole path.
+ORDINARY = {"/", "/tmp", "/var/tmp", "/srv", "/opt", "/src", "/usr/src", "/usr/local/src", "/home", "/mnt", "/builds"}
 LOCK_FILE = re.compile(r'^\s*"resolved":', re.M)
 
 
+def workplace(root):
+    """The path that gives away where the tree happens to lie: the folder above it, if that one is telling."""
+    return f"{root if str(root.parent) in ORDINARY else root.parent}/"
+
+
 def faults_of(name, text, here):
-    """here: the folder the tree happens to lie in, with a slash at its end."""
-    found = dict(PATTERNS)
-    if len(here) > 3:
-        found[re.escape(here)] = "path of this machine"
+    """here: what workplace() says."""
+    found = {**PATTERNS, re.escape(here): "path of this machine"}
     for pattern, what in found.items():
         for match in re.finditer(pattern, text):
             yield text.count("\n", 0, match.start()) + 1, what
@@ -40,7 +45,7 @@ def main():
         path = ROOT / name
         if path.is_file():
             text = path.read_bytes().decode("utf-8", "replace")
-            for line, what in faults_of(name, text, f"{ROOT.parent}/"):
+            for line, what in faults_of(name, text, workplace(ROOT)):
                 print(f"{name}:{line}: {what}")
                 count += 1
     print(f"words: {len(names)} files, {count} faults")

@@ -4,6 +4,8 @@ and a second authority that nobody should trust."""
 import subprocess
 
 KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+# What strict verifiers (Python from 3.13 on) ask for
+LEAF = "basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
 NAMES = "subjectAltName=DNS:localhost,DNS:api.example.test,IP:127.0.0.1"
 
 
@@ -26,13 +28,14 @@ class Certs:
 
     def _authority(self, name):
         crt, key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
-        openssl("req", "-x509", *KEY, "-days", 2, "-subj", f"/CN={name}", "-keyout", key, "-out", crt)
+        usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+        openssl("req", "-x509", *KEY, *usage, "-days", 2, "-subj", f"/CN={name}", "-keyout", key, "-out", crt)
         return crt
 
     def _leaf(self, name, common_name, extension):
         crt, key, csr = (self.folder / f"{name}.{kind}" for kind in ("crt", "key", "csr"))
         extensions = self.folder / f"{name}.ext"
-        extensions.write_text(extension + "\n")
+        extensions.write_text(f"{extension}\n{LEAF}")
         openssl("req", *KEY, "-subj", f"/CN={common_name}", "-keyout", key, "-out", csr)
         openssl(
             "x509", "-req", "-in", csr, "-days", 2, "-CAcreateserial", "-out", crt, "-extfile", extensions,

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// See tls_files.h.
+#include "token/tls_files.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+// Never asks at the terminal.
+static int no_passphrase(char *out, int out_max, int is_writing, void *arg)
+{
+    (void)out;
+    (void)out_max;
+    (void)is_writing;
+    (void)arg;
+    return 0;
+}
+
+static X509 *read_certificate(const char *path)
+{
+    BIO *file = BIO_new_file(path, "r");
+    X509 *certificate = file ? PEM_read_bio_X509(file, NULL, no_passphrase, NULL) : NULL;
+    BIO_free(file);
+    return certificate;
+}
+
+static EVP_PKEY *read_key(const char *path)
+{
+    BIO *file = BIO_new_file(path, "r");
+    EVP_PKEY *key = file ? PEM_read_bio_PrivateKey(file, NULL, no_passphrase, NULL) : NULL;
+    BIO_free(file);
+    return key;
+}
+
+static bool check_ca(const char *path, struct err *err)
+{
+    X509 *certificate = read_certificate(path);
+    X509_free(certificate);
+    return certificate || err_set(err, "ca_file: %s holds no certificate in PEM", path);
+}
+
+static bool check_pair(const struct config_tls *tls, struct err *err)
+{
+    const char *key_file = tls->key_file ? tls->key_file : tls->cert_file;
+    X509 *certificate = read_certificate(tls->cert_file);
+    EVP_PKEY *key = read_key(key_file);
+    bool ok = true;
+    if (!certificate)
+        ok = err_set(err, "cert_file: %s holds no certificate in PEM", tls->cert_file);
+    else if (!key)
+        ok = err_set(err, "key_file: %s holds no private key in PEM, or one with a passphrase",
+                     key_file);
+    else if (!X509_check_private_key(certificate, key))
+        ok = err_set(err, "key_file: %s is not the key of the certificate in %s", key_file,
+                     tls->cert_file);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return ok;
+}
+
+bool tls_files_check(const struct config_tls *tls, struct err *err)
+{
+    bool ok =
+        (!tls->ca_file || check_ca(tls->ca_file, err)) && (!tls->cert_file || check_pair(tls, err));
+    ERR_clear_error(); // what OpenSSL thought of it is nobody else's
+    return ok;
+}
