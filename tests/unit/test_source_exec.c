@@ -6,10 +6,11 @@
 
 #include <cmocka.h>
 
-#include "../support/raw_server.h"
+#include "../support/script_server.h"
 #include "../support/source_rig.h"
 
 static char command[160];
+static bool grant_is_asked; // atomic
 
 static void use_script(const char *script)
 {
@@ -191,13 +192,23 @@ static void test_use_oauth(void **state)
     assert_int_equal(outcome.retry_after_ms, 7000);
 }
 
+static void on_grant_request(struct script_server *server, unsigned number, const char *request)
+{
+    (void)number;
+    (void)request;
+    __atomic_store_n(&grant_is_asked, true, __ATOMIC_RELEASE);
+    usleep(100000);
+    script_answer(server, 200, "Content-Type: application/json\r\n",
+                  "{\"access_token\":\"fetched\",\"token_type\":\"bearer\"}");
+}
+
 static void test_cancel(void **state)
 {
     (void)state;
-    struct raw_server server;
+    static struct script_server server;
     struct outcome outcome = {0};
-    raw_start(&server, STR(""), RAW_HOLD);
-    rig_point_to(server.port);
+    script_start(&server, on_grant_request);
+    rig_point_to(server.raw.port);
     struct source *source = source_exec_new(&context, &slot);
     use_script("exec sleep 100");
     source->ops->fetch(source, on_result, &outcome);
@@ -208,15 +219,17 @@ static void test_cancel(void **state)
     source->ops->cancel(source);
     use_script("echo '{\"use\":\"oauth\"}'");
     source->ops->fetch(source, on_result, &outcome);
-    for (int i = 0; i < 500 && !__atomic_load_n(&server.connections, __ATOMIC_ACQUIRE); i++)
+    for (int i = 0; i < 500 && !__atomic_load_n(&grant_is_asked, __ATOMIC_ACQUIRE); i++)
         loop_turn(loop, 10);
     source->ops->cancel(source); // in the middle of the grant
+    for (int i = 0; i < 40; i++)
+        loop_turn(loop, 5);
     source->ops->fetch(source, on_result, &outcome);
     source->ops->free(source);
     for (int i = 0; i < 5; i++)
         loop_turn(loop, 5);
-    raw_stop(&server);
-    assert_int_equal(server.connections, 1);
+    script_stop(&server);
+    assert_int_equal(script_count(&server), 1);
     assert_int_equal(outcome.calls, 0);
 }
 

@@ -288,6 +288,28 @@ static void test_authoriser_fails(void **state)
     }
 }
 
+static void test_no_login_that_nobody_wants(void **state)
+{
+    (void)state;
+    struct raw_server server;
+    struct outcome outcome = {0};
+    raw_start(&server, STR(OK "{\"sessionToken\":\"t\"}"), RAW_CLOSE);
+    rig_point_to(server.port);
+    use_authoriser();
+    struct source *source = source_login_new(&context, &slot);
+    struct token *token = token_new(STR("t"), "Authorization", "Bearer");
+    source->ops->fetch(source, on_result, &outcome);
+    source->ops->cancel(source);
+    asked.on_done(asked.arg, token, NULL); // it cannot be cancelled, so it comes late
+    for (int i = 0; i < 20; i++)
+        loop_turn(loop, 5);
+    source->ops->free(source);
+    token_unref(token);
+    raw_stop(&server);
+    assert_int_equal(outcome.calls, 0);
+    assert_int_equal(server.connections, 0);
+}
+
 static void test_cancel(void **state)
 {
     (void)state;
@@ -421,6 +443,7 @@ int main(void)
         WITH_RIG(test_secret_comes_and_changes),
         WITH_RIG(test_authorised),
         WITH_RIG(test_authoriser_fails),
+        WITH_RIG(test_no_login_that_nobody_wants),
         WITH_RIG(test_cancel),
         cmocka_unit_test(test_pointers),
         cmocka_unit_test(test_quotes),
