@@ -18,10 +18,11 @@ static bool unescape(struct str step, char *out, size_t *out_len)
         if (len == STEP_MAX)
             return false;
         if (c == '~') {
-            char next = ++i < step.len ? step.ptr[i] : '\0';
-            if (next != '0' && next != '1')
+            if (++i == step.len || (step.ptr[i] != '0' && step.ptr[i] != '1'))
                 return false;
-            c = next == '0' ? '~' : '/';
+            c = '/';
+            if (step.ptr[i] == '0')
+                c = '~';
         }
         out[len++] = c;
     }
