@@ -31,13 +31,31 @@ void server_want_run(struct server *server)
     loop_defer(server->loop, &server->run_task);
 }
 
+void server_owe_runs(struct server *server, unsigned count)
+{
+    if (server->runs_owed < count)
+        server->runs_owed = count;
+}
+
+static bool server_has_work(struct server *server)
+{
+    if (server->open_head) // it takes another read or more
+        server_owe_runs(server, HEAD_READS);
+    if (server->parked_count && !server->runs_owed)
+        return false; // what that overlooks waits for the park timer
+    // Connections are edge-triggered inside: what was not consumed is remembered there only.
+    MHD_UNSIGNED_LONG_LONG timeout_ms;
+    return MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0;
+}
+
 static void on_run(struct task *task)
 {
     struct server *server = CONTAINER_OF(task, struct server, run_task);
+    server->open_head = NULL;
+    if (server->runs_owed)
+        server->runs_owed--;
     MHD_run(server->daemon);
-    // Connections are edge-triggered inside: what was not consumed is remembered there only.
-    MHD_UNSIGNED_LONG_LONG timeout_ms;
-    if (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0)
+    if (server_has_work(server))
         server_want_run(server);
 }
 
@@ -45,6 +63,16 @@ static void on_epoll_ready(struct watch *watch, unsigned ready)
 {
     (void)ready;
     server_want_run(CONTAINER_OF(watch, struct server, epoll_watch));
+}
+
+// Those that have been parked for long are asked once more, and are suspended then.
+static void on_park_timer(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, park_timer);
+    if (!server->parked_count)
+        return;
+    server_want_run(server);
+    timer_start(server->loop, timer, PARK_MS);
 }
 
 static void on_tick(struct timer *timer)
@@ -295,6 +323,7 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
     struct server *server = mem_alloc(sizeof *server);
     *server = (struct server){.loop = loop, .config = *config, .ops = ops, .arg = arg};
     server->parses_in_place = !strncmp(MHD_get_version(), "0.", 2);
+    server->parked_max = server->parses_in_place ? PARKED_MAX : 0; // tried with 0.9.75 alone
     list_init(&server->listeners);
     list_init(&server->conns);
     list_init(&server->suspended);
@@ -302,6 +331,7 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
     task_init(&server->run_task, on_run);
     timer_init(&server->tick_timer, on_tick);
     timer_init(&server->sweep_timer, on_sweep);
+    timer_init(&server->park_timer, on_park_timer);
     server->epoll_watch.on_ready = on_epoll_ready;
     server->daemon = server_start_daemon(server);
     if (!server->daemon) {
@@ -368,6 +398,7 @@ void server_free(struct server *server)
     watch_stop(server->loop, &server->epoll_watch);
     timer_stop(server->loop, &server->tick_timer);
     timer_stop(server->loop, &server->sweep_timer);
+    timer_stop(server->loop, &server->park_timer);
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
     task_cancel(&server->run_task);

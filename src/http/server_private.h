@@ -30,7 +30,13 @@ struct server {
     struct list listeners;
     struct list conns;
     struct list suspended; // of struct req, oldest first
-    struct list spare;     // of struct req, kept for the next request
+    // Requests that wait for their answer without being suspended, and what they make necessary:
+    // libmicrohttpd then always says that there is work, so what it has to go on with is counted.
+    size_t parked_count, parked_max; // requests that wait without being suspended
+    struct timer park_timer;
+    unsigned runs_owed;
+    const struct req *open_head; // the last that began in this run, unless it is complete
+    struct list spare;           // of struct req, kept for the next request
     size_t conn_count, spare_count;
 };
 
@@ -62,14 +68,14 @@ struct req {
     struct buf target;
     enum req_phase phase;
     bool was_announced; // the handler knows of it: on_end is owed
-    bool is_accepted, is_draining, is_suspended, is_gone;
+    bool is_accepted, is_draining, is_suspended, is_parked, is_gone;
     bool ends_by_close; // the end of the reply's body is the end of the connection
     bool is_taken_over; // the reply went out by hand; what still comes is read and thrown away
     size_t drained_len;
     struct MHD_Response *response; // ours until it is queued
     int status;
     struct list suspended_link; // in server->suspended, or in server->spare
-    uint64_t suspended_ms;
+    uint64_t suspended_ms;      // or parked
     struct watch gone_watch; // the client's descriptor while the connection is suspended for long
 };
 
@@ -79,8 +85,12 @@ static inline struct req *req_of(struct request *request)
 }
 
 // server.c
-#define SWEEP_MS 100
+#define SWEEP_MS   100
+#define PARK_MS    10
+#define PARKED_MAX 64
+#define HEAD_READS 8 // a head of the whole pool takes about as many
 void server_want_run(struct server *server);
+void server_owe_runs(struct server *server, unsigned count); // behind the one under way
 void conn_break(struct conn *conn); // so that no reply under way can look whole
 void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none
 

@@ -24,6 +24,7 @@ static ssize_t on_read(void *arg, uint64_t position, char *out, size_t out_max)
 {
     (void)position;
     struct req *req = arg;
+    server_owe_runs(req->server, 2); // to write it, to see that it was written
     ssize_t got = req->is_gone ? PULL_ABORT : req->server->ops->on_pull(&req->pub, out, out_max);
     if (got > 0) {
         conn_set_deadline(req->conn, req->server->config.body_timeout_ms); // to take this

@@ -57,12 +57,19 @@ static void req_reset(struct req *req)
     req->pub.user = NULL;
 }
 
+static void req_unpark(struct req *req)
+{
+    req->server->parked_count -= req->is_parked;
+    req->is_parked = false;
+}
+
 static void req_end(struct req *req, bool is_complete)
 {
     struct server *server = req->server;
     if (req->was_announced)
         server->ops->on_end(&req->pub, is_complete);
     watch_stop(server->loop, &req->gone_watch);
+    req_unpark(req);
     list_remove(&req->suspended_link);
     if (req->response)
         MHD_destroy_response(req->response);
@@ -89,8 +96,31 @@ void req_suspend(struct req *req)
     MHD_suspend_connection(req->mhd);
 }
 
+// Until the answer is known. Being suspended costs three system calls, so at first a request is
+// parked: libmicrohttpd 0.9.75 keeps its connection among the ready ones, and asks again on each
+// run. That is good for a few, and for a short while.
+static void req_await_reply(struct req *req)
+{
+    struct server *server = req->server;
+    uint64_t now = loop_now_ms(server->loop);
+    if (req->is_parked && now - req->suspended_ms < PARK_MS)
+        return;
+    if (req->is_parked || server->parked_count >= server->parked_max) {
+        req_unpark(req);
+        req_suspend(req);
+        return;
+    }
+    req->is_parked = true;
+    req->suspended_ms = now;
+    server->parked_count++;
+    if (server->park_timer.due_ms == TIMER_NEVER)
+        timer_start(server->loop, &server->park_timer, PARK_MS);
+}
+
 void req_resume(struct req *req)
 {
+    if (req->is_parked)
+        server_want_run(req->server);
     if (!req->is_suspended)
         return;
     req->is_suspended = false;
@@ -116,6 +146,9 @@ void *handler_on_target(void *arg, const char *target, struct MHD_Connection *mh
     if (!conn)
         return NULL;
     struct req *req = req_new(server, conn);
+    if (server->open_head)
+        server_owe_runs(server, HEAD_READS);
+    server->open_head = req;
     size_t len = strlen(target);
     if (!buf_append(&req->target, (struct str){target, len}))
         req->is_gone = true;
@@ -209,6 +242,8 @@ static enum MHD_Result req_queue(struct req *req)
     struct MHD_Response *response = req->response;
     req->response = NULL;
     req->phase = REQ_REPLYING;
+    req_unpark(req);
+    server_owe_runs(req->server, 2); // to write it, to see that it was written
     conn_set_deadline(req->conn, req->server->config.body_timeout_ms); // to take it
     if (req->ends_by_close)
         req_reset_on_close(req, true);
@@ -243,6 +278,7 @@ static enum MHD_Result req_after_head(struct req *req)
         return req_answer_before_body(req);
     if (!req_has_body(req) || req->is_accepted) {
         req->phase = REQ_BODY;
+        server_owe_runs(req->server, req_has_body(req) ? 2 : 0); // 100 Continue
         conn_set_deadline(req->conn, req_has_body(req) ? req->server->config.body_timeout_ms : 0);
         return MHD_YES;
     }
@@ -273,6 +309,8 @@ static enum MHD_Result req_on_head(struct req *req, const char *method, const ch
     struct server *server = req->server;
     struct request *pub = &req->pub;
     req->phase = REQ_HEAD;
+    if (server->open_head == req)
+        server->open_head = NULL;
     conn_set_deadline(req->conn, 0);
     struct guard_verdict verdict = req_check_head(req, method, version);
     pub->method = str_of(method);
@@ -299,6 +337,7 @@ static enum MHD_Result req_on_head(struct req *req, const char *method, const ch
 
 static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *len)
 {
+    server_owe_runs(req->server, 1);
     if (req->is_draining) {
         req->drained_len += *len;
         *len = 0;
@@ -333,7 +372,7 @@ static enum MHD_Result req_on_full(struct req *req)
         return MHD_NO; // all was read: the close is an orderly one
     if (req->response)
         return req_queue(req);
-    req_suspend(req);
+    req_await_reply(req);
     return MHD_YES;
 }
 
@@ -371,6 +410,7 @@ void handler_on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     struct server *server = arg;
     struct req *req = *context;
     *context = NULL;
+    server_owe_runs(server, 1); // the next request may be here already
     if (!req)
         return;
     struct conn *conn = req->conn;
@@ -411,7 +451,7 @@ void request_abort(struct request *request)
 {
     struct req *req = req_of(request);
     req->is_gone = true;
-    if (req->is_suspended)
+    if (req->is_suspended || req->is_parked)
         req_resume(req);
     else
         conn_break(req->conn);
