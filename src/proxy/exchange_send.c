@@ -10,7 +10,6 @@
 
 #define BUFFER_MAX ((size_t)64 * 1024) // request body bytes held for the upstream
 #define PROOF_MAX  4096
-#define NONCE_MAX  512 // RFC 9449 8.1 sets no limit
 
 static bool is_idempotent(struct str method)
 {
@@ -226,22 +225,13 @@ static bool challenge_has(const struct fields *fields, struct str word)
     return false;
 }
 
-static bool nonce_is_valid(struct str nonce)
-{
-    for (size_t i = 0; i < nonce.len; i++)
-        if (nonce.ptr[i] <= ' ' || nonce.ptr[i] >= 0x7f || nonce.ptr[i] == '"' ||
-            nonce.ptr[i] == '\\')
-            return false;
-    return nonce.len > 0 && nonce.len <= NONCE_MAX;
-}
-
 // The server's latest nonce is for all requests to it from now on (RFC 9449 8.2, 9).
 static bool exchange_take_nonce(struct exchange *exchange)
 {
     const struct fields *fields = &exchange->forward.response.fields;
     const struct field *field = fields_find(fields, STR("DPoP-Nonce"));
     char **nonce = &exchange->proxy->nonces[exchange->choice.upstream->index];
-    if (!exchange->sent.is_bound || !field || !nonce_is_valid(field->value) ||
+    if (!exchange->sent.is_bound || !field || !jose_nonce_is_valid(field->value) ||
         fields_count(fields, STR("DPoP-Nonce")) > 1)
         return false;
     if (*nonce && str_eq(str_of(*nonce), field->value))

@@ -299,30 +299,32 @@ void slot_step(struct keeper_slot *slot)
 // An upstream refused the token. The first refusal is worth a token request. That the fresh token
 // is refused as well says that the fault is not the token's: then such requests are made ever more
 // seldom, until a while passes without a refusal.
-void slot_be_refused(struct keeper_slot *slot, uint64_t generation)
+static bool slot_may_ask_again(struct keeper_slot *slot, uint64_t now)
 {
     const struct pace *pace = &slot->keeper->pace;
-    uint64_t now = keeper_now_ms();
+    uint64_t ago_ms = now - slot->refused_ms;
+    if (ago_ms > pace->refused_max_ms)
+        slot->refused_count = 0;
+    if (slot->refused_count && ago_ms < pace_refused_ms(pace, slot->refused_count))
+        return false;
+    slot->refused_count++;
+    slot->refused_ms = now;
+    return true;
+}
+
+void slot_be_refused(struct keeper_slot *slot, uint64_t generation)
+{
     if (!slot->token) {
         slot->is_wanted = true;
     } else if (slot->token->generation > generation) {
         slot_publish(slot, slot->token, NULL); // it is there already
-    } else if (slot->is_fetching) {
-        slot->is_refused = true; // what is under way will tell
+    } else if (slot->is_fetching || slot_may_ask_again(slot, keeper_now_ms())) {
+        slot->is_refused = true;
     } else {
-        if (now - slot->refused_ms > pace->refused_max_ms)
-            slot->refused_count = 0;
-        uint64_t apart_ms = pace_refused_ms(pace, slot->refused_count);
-        slot->is_refused = !slot->refused_count || now - slot->refused_ms >= apart_ms;
-        if (slot->is_refused) {
-            slot->refused_count++;
-            slot->refused_ms = now;
-        } else {
-            log_warn("token.refused_again", F_TEXT("credential", slot->config->credential->name),
-                     F_TEXT("scope", slot->config->scope),
-                     F_TEXT("fingerprint", slot->token->fingerprint));
-            slot_publish(slot, slot->token, NULL);
-        }
+        log_warn("token.refused_again", F_TEXT("credential", slot->config->credential->name),
+                 F_TEXT("scope", slot->config->scope),
+                 F_TEXT("fingerprint", slot->token->fingerprint));
+        slot_publish(slot, slot->token, NULL);
     }
     slot_step(slot);
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A slot's dealings with the store: before a fetch, whether another process has the token or is
 // getting it; after one, that it is there. Here the clock that stops (boot time, in tokens) and the
-// one that is set (UTC, in the store) meet. Tokens that are bound to a key live and die with the
-// key, in memory.
+// in the store) meet. A token that is bound to a key is of use only with that key: those of a key
+// made for this run stay in memory, those of a configured one are stored with its thumbprint.
 #include <string.h>
 
 #include "base/log.h"
 #include "config/secret.h"
+#include "token/client.h"
+#include "token/jose.h"
 #include "token/keeper_private.h"
 
 #define WAIT_MS 20000 // for another process's fetch
@@ -14,7 +16,8 @@
 static bool is_storeable(const struct keeper_slot *slot)
 {
     const struct config_credential *credential = slot->config->credential;
-    return slot->keeper->store && credential->source != SOURCE_STATIC && !credential->dpop;
+    return slot->keeper->store && credential->source != SOURCE_STATIC &&
+           (!credential->dpop || credential->dpop_key);
 }
 
 // False: the secret cannot be read, and so no entry can be known as ours.
@@ -40,6 +43,18 @@ static uint64_t since_ms(int64_t then_s)
     return ago_s > 0 ? (uint64_t)ago_s * 1000 : 0;
 }
 
+// The key a stored token is bound to. False: it is not the key of today.
+static bool slot_binding(const struct keeper_slot *slot, const struct store_record *record,
+                         struct jose_key **out_key)
+{
+    const struct config_credential *credential = slot->config->credential;
+    *out_key =
+        credential->dpop ? clients_binding(slot->keeper->source_context.clients, credential) : NULL;
+    if (!credential->dpop)
+        return !record->binding;
+    return *out_key && record->binding && !strcmp(record->binding, jose_key_thumbprint(*out_key));
+}
+
 static void on_acquired(void *arg, enum store_answer answer, const struct store_record *record)
 {
     struct keeper_slot *slot = arg;
@@ -49,7 +64,13 @@ static void on_acquired(void *arg, enum store_answer answer, const struct store_
         return;
     }
     slot->lease = LEASE_NONE;
+    struct jose_key *binding;
+    if (!slot_binding(slot, record, &binding)) {
+        slot_ask_source(slot);
+        return;
+    }
     struct source_result result = {
+        .binding = binding,
         .value = buf_str(&record->value),
         .sent_ms = keeper_now_ms() - since_ms(record->sent_s),
         .lifetime_ms = (uint64_t)(record->expires_s - record->sent_s) * 1000,
@@ -87,6 +108,7 @@ static void slot_put(const struct keeper_slot *slot, const char *key, const stru
     record.expires_s = now_s + left_ms / 1000;
     record.sent_s = now_s;
     record.granted_scope = mem_strdup(token->granted_scope);
+    record.binding = token->binding ? mem_strdup(jose_key_thumbprint(token->binding)) : NULL;
     if (buf_append(&record.value, token->value))
         store_put(slot->keeper->store, key, &record);
     store_record_fini(&record);

@@ -18,6 +18,8 @@ PATTERNS = {
 }
 # Folders that texts name for their own reasons: a tree that lies right below one is looked for by its whole path.
 ORDINARY = {"/", "/tmp", "/var/tmp", "/srv", "/opt", "/src", "/usr/src", "/usr/local/src", "/home", "/mnt", "/builds"}
+# Keys printed in RFCs as examples: the tests of signatures need them.
+PUBLISHED = re.compile(r"tests/unit/data/jose/rfc[\w.-]+\.pem")
 LOCK_FILE = re.compile(r'^\s*"resolved":', re.M)
 
 
@@ -46,6 +48,8 @@ def main():
         if path.is_file():
             text = path.read_bytes().decode("utf-8", "replace")
             for line, what in faults_of(name, text, workplace(ROOT)):
+                if what == "private key" and PUBLISHED.fullmatch(name):
+                    continue
                 print(f"{name}:{line}: {what}")
                 count += 1
     print(f"words: {len(names)} files, {count} faults")
