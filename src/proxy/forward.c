@@ -438,7 +438,7 @@ void forward_resend(struct forward *forward)
     mem_wipe(forward->held.ptr, forward->held.len);
     buf_recycle(&forward->held);
     forward->out_sent = 0;
-    forward->was_retried = false;
+    forward->was_retried = forward->awaits_head = false;
     forward_open(forward);
 }
 
