@@ -168,12 +168,11 @@ static void slot_take_token(struct keeper_slot *slot, const struct source_result
     token_failure_unref(slot->failure);
     slot->failure = NULL;
     slot_publish(slot, token, NULL);
-    if (!is_stored)
+    if (!is_stored && !result->is_configured)
         slot_tell_store(slot, token);
     // Who fetched it tells of it: not again for one that came from the store, or is told by the
     // configuration.
-    if (is_new && !is_stored && slot->config->credential->source != SOURCE_STATIC &&
-        slot->keeper->hooks)
+    if (is_new && !is_stored && !result->is_configured && slot->keeper->hooks)
         hooks_run(slot->keeper->hooks, slot->config, token);
     token_unref(before);
 }

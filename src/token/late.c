@@ -15,6 +15,7 @@ static void on_task(struct task *task)
     struct source_result result = {.value = buf_str(&told.value),
                                    .sent_ms = loop_now_ms(told.loop),
                                    .lifetime_ms = told.lifetime_ms,
+                                   .is_configured = true,
                                    .failure = told.failure};
     told.done(told.arg, &result);
     buf_fini(&told.value);

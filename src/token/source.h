@@ -20,6 +20,7 @@ struct source_result {
     struct jose_key *binding;            // borrowed: proofs are made with it (DPoP); NULL: bearer
     const struct token_failure *failure; // borrowed for the call
     uint64_t retry_after_ms;             // 0: not told
+    bool is_configured; // the token stands in the configuration: no news, and nothing to keep
 };
 
 typedef void source_done_fn(void *arg, const struct source_result *result);

@@ -171,7 +171,6 @@ def test_a_static_token_is_not_told_of(start, auth, upstream, notes):
     assert "event=hook" not in daemon.log
 
 
-@pytest.mark.xfail(strict=True, reason="no hook is run for any token of a static credential")
 def test_what_is_fetched_in_place_of_an_expired_static_token_is_told_of(start, auth, upstream, notes):
     command, runs = notes
     fixed = {"source": "static", "token": "old", "token_expires": "2020-01-01T00:00:00Z", "on_token_update": command}

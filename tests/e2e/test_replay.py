@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from conftest import one_route
+from kit.process import wait_until
 from kit.scripted import token_answer
 
 CHALLENGE = 'Bearer realm="api", error="invalid_token"'
@@ -120,6 +121,17 @@ def test_BT5_insufficient_scope_is_passed_on(old_and_new):
     daemon.wait_log("event=request.insufficient_scope route=all .*asked=\"?api:read")
 
 
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+@pytest.mark.parametrize("route", ["", "replay_on_401 = no"])
+def test_BT5_insufficient_scope_is_told_in_the_log(old_and_new, status, route):
+    """With what was asked for and what was granted (RFC 6750, 3.1 has it in a 403)."""
+    fields = [("WWW-Authenticate", 'Bearer error="insufficient_scope"')]
+    daemon, server, upstream = old_and_new(route, on=lambda exchange: exchange.answer(status, b"no", fields))
+    server.answers = [token_answer("t", extra=', "scope": "api:less"')]
+    assert daemon.ask().status == int(status[:3])
+    daemon.wait_log("event=request.insufficient_scope .*route=all .*asked=\"?api:read\"? .*granted=\"?api:less", timeout=3)
+
+
 def test_BT5_a_403_is_passed_on(old_and_new):
     daemon, server, upstream = old_and_new(on=lambda exchange: exchange.answer("403 Forbidden", b"no"))
     assert daemon.ask().status == 403
@@ -169,6 +181,15 @@ def test_T11_which_methods_are_sent_again(old_and_new, setting, method, times):
     answer = daemon.ask(method, body=b"x" if method in ("POST", "PUT") else None)
     assert answer.status == (200 if times == 2 else 401)
     assert len(upstream.requests) == times
+
+
+@pytest.mark.parametrize("route, body", [("replay_on_401 = no", None), ("replay_limit = 0", b"x")], ids=["no", "body"])
+def test_BT4_who_is_not_sent_again_gets_a_newer_token_next_time(old_and_new, route, body):
+    """The 401 is passed on, but the token that was refused is not used for ever."""
+    daemon, server, upstream = old_and_new(route)
+    assert daemon.ask("POST", body=body).status == 401
+    wait_until(lambda: daemon.ask("POST", body=body).status == 200, 5, "the newer token")
+    assert len(server.requests) == 2
 
 
 def test_a_401_without_a_token_of_ours_is_none_of_our_business(start, token_server, scripted):

@@ -290,6 +290,19 @@ def test_a_session_in_use_stays(both, upstream, sessions):
     assert {request.get("VZ-M2M-Token") for request in upstream.requests} == {"session-1"}
 
 
+def test_a_session_that_the_server_forgot_is_replaced(both, upstream, sessions):
+    """The upstream's 401 does not say which of the two tokens it means."""
+
+    def on(exchange):
+        is_good = exchange.request.get("VZ-M2M-Token") != "session-1"
+        exchange.answer("200 OK" if is_good else "401 Unauthorized")
+
+    upstream.on = on
+    daemon = both()
+    wait_until(lambda: daemon.ask().status == 200, 5, "a new session")
+    assert len(sessions.requests) == 2
+
+
 def test_without_its_bearer_there_is_no_login(start, token_server, upstream, sessions):
     server = token_server(("401 No", '{"error": "invalid_client"}'))
     text = server.credential() + LOGIN.format(url=sessions.server.url)
