@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "http/multi.h"
 
 #define HEADERS_MAX 65536 // of a response, 1xx blocks and trailers included
@@ -153,11 +154,19 @@ static void connect_text(const struct fetch *fetch, char *out, size_t out_size)
     snprintf(out, out_size, "connect to %s:%u: %s", fetch->host, fetch->port, text);
 }
 
-// libcurl's own words, unless they repeat the query.
+static bool is_about_a_file(int code)
+{
+    return code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CACERT_BADFILE ||
+           code == CURLE_SSL_CRL_BADFILE;
+}
+
+// libcurl's own words, unless they repeat the query, or name files, which are the log's business.
 static void curl_text(const struct fetch *fetch, int code, char *out, size_t out_size)
 {
     const char *text = fetch->curl_text[0] ? fetch->curl_text : curl_easy_strerror((CURLcode)code);
-    if (fetch->query && strstr(text, fetch->query))
+    if (is_about_a_file(code))
+        log_error("fetch.tls_file", F_TEXT("text", text));
+    if (is_about_a_file(code) || (fetch->query && strstr(text, fetch->query)))
         text = curl_easy_strerror((CURLcode)code);
     snprintf(out, out_size, "%s:%u: %s", fetch->host, fetch->port, text);
     for (char *c = out; *c; c++)
