@@ -121,6 +121,7 @@ def test_BT5_insufficient_scope_is_passed_on(old_and_new):
     daemon.wait_log("event=request.insufficient_scope route=all .*asked=\"?api:read")
 
 
+@pytest.mark.xfail(strict=True, reason="nothing is said of a 403, of what was granted, and where nothing is sent again")
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
 @pytest.mark.parametrize("route", ["", "replay_on_401 = no"])
 def test_BT5_insufficient_scope_is_told_in_the_log(old_and_new, status, route):
@@ -183,6 +184,7 @@ def test_T11_which_methods_are_sent_again(old_and_new, setting, method, times):
     assert len(upstream.requests) == times
 
 
+@pytest.mark.xfail(strict=True, reason="a refusal is not told where nothing is sent again")
 @pytest.mark.parametrize("route, body", [("replay_on_401 = no", None), ("replay_limit = 0", b"x")], ids=["no", "body"])
 def test_BT4_who_is_not_sent_again_gets_a_newer_token_next_time(old_and_new, route, body):
     """The 401 is passed on, but the token that was refused is not used for ever."""
