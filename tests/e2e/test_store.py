@@ -2,6 +2,7 @@
 """Tokens beside memory: they survive a restart, and several processes share them; on sqlite and on a real Redis."""
 import contextlib
 import re
+import shutil
 import signal
 import sqlite3
 import threading
@@ -130,6 +131,47 @@ def test_T01_a_stored_token_is_for_the_same_identity_only(start, token_server, u
         assert daemon.ask().status == 200
         daemon.stop()
     assert upstream.tokens() == ["first", "second", "first"]
+
+
+def test_T01_a_stored_session_is_for_the_same_user_only(start, scripted, upstream, store):
+    """The configuration is the same, what the body's references mean is not."""
+    login = scripted(on=lambda x: send_json(x, ("200 OK", f'{{"token": "session-{len(login.requests)}"}}')))
+    text = f"[credential main]\nsource = login\nlogin_url = {login.url}/\nlogin_token = /token\n"
+    text = one_route(text + 'login_body = {"user":"%{env:WHO}"}\n', upstream.url) + section(store)
+    for who in ("first", "second", "first"):
+        daemon = start(text, env={"WHO": who})
+        assert daemon.ask().status == 200
+        daemon.stop()
+    assert upstream.tokens() == ["session-1", "session-2", "session-1"]
+
+
+@pytest.mark.parametrize("method", ["tls_client_auth", "client_secret_basic"])
+def test_MT3_a_stored_token_is_for_the_same_certificate_only(start, token_server, upstream, store, certs, tmp_path, method):
+    """The file's name is the same, what is in it is not."""
+    server = token_server(token_answer("first"), token_answer("second"))
+    pair = {"cert_file": tmp_path / "mine.crt", "key_file": tmp_path / "mine.key"}
+    credential = server.credential(auth_method=method, **pair)
+    if method == "tls_client_auth":
+        credential = credential.replace("client_secret = secret\n", "")
+    for certificate in (certs.client, certs.server):
+        shutil.copy(certificate, pair["cert_file"])
+        shutil.copy(certs.key_of(certificate), pair["key_file"])
+        daemon = start(one_route(credential, upstream.url) + section(store))
+        assert daemon.ask().status == 200
+        daemon.stop()
+    assert upstream.tokens() == ["first", "second"]
+
+
+def test_T01_a_stored_token_of_a_command_is_for_the_same_command_only(start, upstream, store, tmp_path):
+    for name in ("first", "second"):
+        path = tmp_path / name
+        path.write_text(f'#!/bin/sh\necho \'{{"access_token":"{name}","token_type":"Bearer","expires_in":600}}\'\n')
+        path.chmod(0o700)
+        text = f"[credential main]\nsource = exec\ncommand = {path}\n"
+        daemon = start(one_route(text, upstream.url) + section(store))
+        assert daemon.ask().status == 200
+        daemon.stop()
+    assert upstream.tokens() == ["first", "second"]
 
 
 def test_another_key_means_another_token(start, token_server, upstream, store):
