@@ -2,6 +2,7 @@
 // See mem.h.
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,28 @@ void mem_free_secret(char *text)
         return;
     mem_wipe(text, strlen(text));
     free(text);
+}
+
+void mem_free_wiped(void *ptr)
+{
+    mem_wipe(ptr, malloc_usable_size(ptr));
+    free(ptr);
+}
+
+void *mem_realloc_wiped(void *ptr, size_t size)
+{
+    if (ptr && !size) {
+        mem_free_wiped(ptr);
+        return NULL;
+    }
+    // Not realloc: it would leave a copy of the old bytes behind.
+    size_t before = malloc_usable_size(ptr);
+    void *moved = malloc(size);
+    if (!moved || !ptr)
+        return moved;
+    memcpy(moved, ptr, before < size ? before : size);
+    mem_free_wiped(ptr);
+    return moved;
 }
 
 int mem_secret_differs(const char *a, size_t a_len, const char *b, size_t b_len)

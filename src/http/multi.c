@@ -4,6 +4,11 @@
 #include "http/multi.h"
 
 #include <curl/curl.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
 
 // One socket that libcurl wants watched. Freed a turn later than dropped, since libcurl may drop it
 // while its own watch is being called.
@@ -157,9 +162,34 @@ void multi_remove(struct multi *multi, void *easy)
     curl_multi_remove_handle(multi->handle, easy);
 }
 
+static void *openssl_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return malloc(size);
+}
+
+static void *openssl_realloc(void *ptr, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return mem_realloc_wiped(ptr, size);
+}
+
+static void openssl_free(void *ptr, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    mem_free_wiped(ptr);
+}
+
 bool multi_global_init(struct err *err)
 {
-    CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+    // libcurl frees requests with the client's secret in them, OpenSSL's decoder the files of keys.
+    // Refused only when OpenSSL holds memory already, as in a second call.
+    CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free);
+    CURLcode code = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, mem_free_wiped,
+                                         mem_realloc_wiped, strdup, calloc);
     return code == CURLE_OK || err_set(err, "libcurl: %s", curl_easy_strerror(code));
 }
 

@@ -58,9 +58,19 @@ static void forward_broke(struct forward *forward, const char *why)
         forward_fail(forward, FORWARD_LOCAL, "a new connection was asked for"); // cannot happen
 }
 
+// The head bears the access token: no copy of it may stay behind the buffer's end, which no later
+// wipe would reach.
+static void forward_drop_head(struct forward *forward, size_t len)
+{
+    buf_consume(&forward->out, len);
+    if (forward->head_len)
+        mem_wipe(forward->out.ptr + forward->out.len, len);
+    forward->head_len = 0;
+}
+
 static void forward_drop_sent(struct forward *forward)
 {
-    buf_consume(&forward->out, forward->out_sent);
+    forward_drop_head(forward, forward->out_sent);
     forward->out_sent = 0;
     forward->out_is_held = false;
 }
@@ -77,7 +87,7 @@ void forward_drop_request(struct forward *forward)
     forward->out_is_dropped = true;
     forward->out_is_held = forward->out_is_over = false;
     forward->out_sent = 0;
-    buf_clear(&forward->out);
+    forward_drop_head(forward, forward->out.len);
     timer_disarm(&forward->timer);
 }
 
@@ -421,7 +431,7 @@ struct buf *forward_resend_head(struct forward *forward)
     buf_clear(&forward->in);
     forward->in_at = 0;
     forward->interim_count = 0;
-    buf_consume(&forward->out, forward->head_len);
+    forward_drop_head(forward, forward->head_len);
     struct buf empty = forward->held;
     forward->held = forward->out;
     forward->out = empty;

@@ -29,7 +29,7 @@ DOORS = {
     r"curl/.*": r"http/(multi|fetch|link)\.c",
     r"ini\.h": r"config/reader\.c",
     r"jansson\.h": r"(token/\w+|config/json)\.c",
-    r"openssl/.*": r"(token/\w+|http/link)\.c",
+    r"openssl/.*": r"(token/\w+|http/(link|multi))\.c",
     r"sqlite3\.h": r"token/store_sqlite\.c",
     r"sys/epoll\.h": r"base/loop\.c",
 }
