@@ -86,6 +86,26 @@ def test_a_restart_after_a_kill_takes_the_token_from_the_store(start, auth, upst
     assert len(auth.requests()) == 1
 
 
+def test_T19_kills_at_any_moment_leave_a_sound_file(start, token_server, upstream, tmp_path):
+    """Killed while it writes, again and again; each route of ten has a token to be kept."""
+    server = token_server(*(token_answer(f"token-{number}") for number in range(200)))
+    routes = "".join(f"[route r{number}]\nmatch = /{number}\nscopes = s{number}\n" for number in range(10))
+    path = tmp_path / "tokens.db"
+    text = f"{server.credential()}[upstream api]\nurl = {upstream.url}\n{routes}{section(f'sqlite:{path}')}"
+    for rounds in range(12):
+        daemon = start(text, "workers = 1")
+        with daemon.client() as client:
+            for number in range(rounds % 10 + 1):
+                client.ask(target=f"/{number}")
+        daemon.process.kill()
+    with contextlib.closing(sqlite3.connect(path)) as kept:
+        assert kept.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    asked = len(server.requests)
+    daemon = start(text)
+    assert daemon.ask(target="/0").status == 200
+    assert len(server.requests) == asked <= 40, "what was stored was not found"
+
+
 def test_T18_a_stored_token_dies_when_it_should(start, auth, upstream, store):
     text = one_route(auth.credential(resource="urn:ttl:5", clock_skew="1s"), upstream.url) + section(store)
     first = start(text)
