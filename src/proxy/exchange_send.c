@@ -8,8 +8,8 @@
 #include "proxy/proxy_private.h"
 #include "token/jose.h"
 
-#define BUFFER_MAX ((size_t)64 * 1024) // request body bytes held for the upstream
-#define PROOF_MAX  4096
+#define BUFFER_MAX ((size_t)64 * 1024)  // request body bytes held for the upstream
+#define PROOF_MAX  ((size_t)256 * 1024) // it holds the URL, in base64
 
 static bool is_idempotent(struct str method)
 {
@@ -20,26 +20,26 @@ static bool is_idempotent(struct str method)
 
 // -- the head ----------------------------------------------------------------------------------
 
-// Which of the route's tokens an upstream means when it answers 401: the one in Authorization.
-static size_t refusable(const struct token *const *tokens, size_t count)
+// With client_authorization = keep the client's own goes on in the place of ours.
+static bool is_left_out(const struct exchange *exchange, const struct token *token)
 {
-    for (size_t i = 0; i < count; i++)
-        if (str_eq_nocase(tokens[i]->header_name, STR("Authorization")))
-            return i;
-    return 0;
+    const struct config_route *route = exchange->choice.route;
+    return route->client_authorization == CLIENT_AUTH_KEEP &&
+           str_eq_nocase(token->header_name, STR("Authorization")) &&
+           fields_find(&exchange->request->fields, STR("Authorization"));
 }
 
 static void exchange_note_sent(struct exchange *exchange, const struct token *const *tokens)
 {
     const struct config_route *route = exchange->choice.route;
-    if (!route || !route->slot_count)
-        return;
-    size_t which = refusable(tokens, route->slot_count);
-    exchange->sent = (struct sent_token){
-        .slot = route->slots[which],
-        .generation = tokens[which]->generation,
-        .is_bound = tokens[which]->binding != NULL,
-    };
+    exchange->sent = (struct sent_tokens){0};
+    for (size_t i = 0; route && i < route->slot_count; i++) {
+        if (is_left_out(exchange, tokens[i]))
+            continue;
+        exchange->sent.generations[i] = tokens[i]->generation;
+        exchange->sent.is_any = true;
+        exchange->sent.is_bound |= tokens[i]->binding != NULL;
+    }
 }
 
 // A proof of possession for the token that is bound to a key, if the route has one (RFC 9449 7).
@@ -48,7 +48,7 @@ static bool exchange_prove(struct exchange *exchange, struct inject_input *input
     const struct config_route *route = exchange->choice.route;
     const struct token *bound = NULL;
     for (size_t i = 0; route && i < route->slot_count; i++)
-        if (input->tokens[i]->binding)
+        if (input->tokens[i]->binding && !is_left_out(exchange, input->tokens[i]))
             bound = input->tokens[i];
     if (!bound)
         return true;
@@ -120,10 +120,13 @@ static void exchange_send(struct exchange *exchange, const struct token *const *
         return;
     }
     exchange_note_sent(exchange, tokens);
-    if (is_again)
-        forward_resend(&exchange->forward);
-    else
+    if (!is_again) {
         exchange_start_forward(exchange, &input);
+        return;
+    }
+    log_info("request.replayed", F_TEXT("route", exchange->choice.route->name),
+             F_TEXT("with", exchange->has_newer ? "a newer token" : "a nonce"));
+    forward_resend(&exchange->forward);
 }
 
 // -- the tokens --------------------------------------------------------------------------------
@@ -139,7 +142,7 @@ static void exchange_start_token_timer(struct exchange *exchange)
 void exchange_get_tokens(struct exchange *exchange)
 {
     const struct config_route *route = exchange->choice.route;
-    const struct token *tokens[ROUTE_TOKENS_MAX];
+    const struct token *tokens[ROUTE_TOKENS_MAX] = {NULL};
     size_t count = route ? route->slot_count : 0;
     for (size_t i = 0; i < count; i++) {
         tokens[i] = view_get(exchange->proxy->view, route->slots[i]->index);
@@ -154,11 +157,41 @@ void exchange_get_tokens(struct exchange *exchange)
     exchange_send(exchange, tokens);
 }
 
+// A 401 does not say which token it is about: all that were sent are asked for anew, one after the
+// other; the keeper knows when that is in vain. Then the request is sent again, if there is
+// anything new to send.
+static void exchange_ask_newer(struct exchange *exchange)
+{
+    const struct config_route *route = exchange->choice.route;
+    while (exchange->asked < route->slot_count && !exchange->sent.generations[exchange->asked])
+        exchange->asked++;
+    if (exchange->asked < route->slot_count) {
+        view_wait_newer(exchange->proxy->view, route->slots[exchange->asked]->index,
+                        exchange->sent.generations[exchange->asked], &exchange->waiter);
+        exchange_start_token_timer(exchange);
+        return;
+    }
+    exchange->is_asking = false;
+    timer_disarm(&exchange->token_timer);
+    if (!exchange->has_newer) {
+        exchange->is_again = false;
+        exchange_reply(exchange); // none better is to be had: the upstream's 401 stands
+        return;
+    }
+    exchange_get_tokens(exchange);
+}
+
 static void on_token(struct view_waiter *waiter, const struct token *token,
                      const struct token_failure *failure)
 {
     struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
     exchange->is_waiting = false;
+    if (exchange->is_asking) {
+        exchange->has_newer |= token != NULL;
+        exchange->asked++;
+        exchange_ask_newer(exchange);
+        return;
+    }
     if (token) {
         exchange_get_tokens(exchange);
         return;
@@ -175,7 +208,13 @@ static void on_token_timer(struct timer *timer)
     struct exchange *exchange = CONTAINER_OF(timer, struct exchange, token_timer);
     view_cancel(exchange->proxy->view, &exchange->waiter);
     exchange->is_waiting = false;
+    if (exchange->is_asking && exchange->has_newer) { // what there is may do
+        exchange->is_asking = false;
+        exchange_get_tokens(exchange);
+        return;
+    }
     if (exchange->is_again) {
+        exchange->is_asking = exchange->is_again = false;
         exchange_reply(exchange);
         return;
     }
@@ -204,7 +243,7 @@ static bool is_safe(struct str method)
 static bool exchange_may_replay(const struct exchange *exchange)
 {
     const struct config_route *route = exchange->choice.route;
-    if (!exchange->sent.slot || !route || exchange->body_len > route->replay_limit ||
+    if (!exchange->sent.is_any || exchange->body_len > route->replay_limit ||
         !forward_may_resend(&exchange->forward))
         return false;
     return route->replay_on_401 == REPLAY_YES ||
@@ -241,31 +280,64 @@ static bool exchange_take_nonce(struct exchange *exchange)
     return true;
 }
 
+// RFC 6750 3.1 gives it 403; some send 401. Another token would not help.
+static bool exchange_lacks_scope(const struct exchange *exchange)
+{
+    const struct config_route *route = exchange->choice.route;
+    const struct h1_response *response = &exchange->forward.response;
+    if (!exchange->sent.is_any || (response->status != 401 && response->status != 403) ||
+        !challenge_has(&response->fields, STR("insufficient_scope")))
+        return false;
+    for (size_t i = 0; i < route->slot_count; i++) {
+        const struct config_slot *slot = route->slots[i];
+        const struct token *token = view_get(exchange->proxy->view, slot->index);
+        if (!str_eq_nocase(str_of(slot->credential->header), STR("Authorization")))
+            continue;
+        log_warn(
+            "request.insufficient_scope", F_TEXT("route", route->name),
+            F_TEXT("credential", slot->credential->name), F_TEXT("asked", slot->scope),
+            F_TEXT("granted", token && token->granted_scope ? token->granted_scope : slot->scope));
+    }
+    return true;
+}
+
+// A challenge to prove with a nonce is no refusal of the token (RFC 9449 9).
+static bool exchange_retry_with_nonce(struct exchange *exchange, bool has_nonce)
+{
+    if (!has_nonce || exchange->had_nonce || !forward_may_resend(&exchange->forward))
+        return false;
+    exchange->had_nonce = exchange->is_again = true;
+    exchange_get_tokens(exchange);
+    return true;
+}
+
+// This request cannot be sent again; the next one shall have newer tokens.
+static void exchange_refuse_tokens(struct exchange *exchange)
+{
+    const struct config_route *route = exchange->choice.route;
+    for (size_t i = 0; route && i < route->slot_count; i++)
+        if (exchange->sent.generations[i])
+            view_refuse(exchange->proxy->view, route->slots[i]->index,
+                        exchange->sent.generations[i]);
+}
+
 bool exchange_try_again(struct exchange *exchange)
 {
     const struct h1_response *response = &exchange->forward.response;
     bool has_nonce = exchange_take_nonce(exchange);
-    if (response->status != 401 || !exchange_may_replay(exchange))
+    if (exchange_lacks_scope(exchange) || response->status != 401)
         return false;
-    const struct config_slot *slot = exchange->sent.slot;
-    if (challenge_has(&response->fields, STR("insufficient_scope"))) {
-        log_warn("request.insufficient_scope", F_TEXT("route", exchange->choice.route->name),
-                 F_TEXT("credential", slot->credential->name), F_TEXT("asked", slot->scope));
-        return false;
-    }
-    if (has_nonce && !exchange->had_nonce &&
-        challenge_has(&response->fields, STR("use_dpop_nonce"))) {
-        exchange->had_nonce = exchange->is_again = true;
-        exchange_get_tokens(exchange);
-        return true;
-    }
+    if (exchange->sent.is_bound && challenge_has(&response->fields, STR("use_dpop_nonce")))
+        return exchange_retry_with_nonce(exchange, has_nonce);
     if (exchange->was_replayed)
         return false;
-    exchange->was_replayed = exchange->is_again = true;
-    log_info("request.replayed", F_TEXT("route", exchange->choice.route->name),
-             F_TEXT("credential", slot->credential->name), F_TEXT("scope", slot->scope));
-    view_wait_newer(exchange->proxy->view, slot->index, exchange->sent.generation,
-                    &exchange->waiter);
-    exchange_start_token_timer(exchange);
+    if (!exchange_may_replay(exchange)) {
+        exchange_refuse_tokens(exchange);
+        return false;
+    }
+    exchange->was_replayed = exchange->is_again = exchange->is_asking = true;
+    exchange->has_newer = false;
+    exchange->asked = 0;
+    exchange_ask_newer(exchange);
     return true;
 }

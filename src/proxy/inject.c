@@ -269,7 +269,8 @@ static bool is_kept(const struct writer *writer, struct str name)
         is_replaced(writer, name))
         return false;
     const struct config_route *route = writer->input->route;
-    if (route && route->slot_count && str_eq_nocase(name, STR("DPoP")))
+    if (route && route->slot_count && !writer->keeps_authorization &&
+        str_eq_nocase(name, STR("DPoP")))
         return false; // a proof for a token that does not go on either
     return !route || writer->keeps_authorization || !is_authorization(name);
 }

@@ -25,10 +25,9 @@ struct proxy {
 #define HOST_MAX         280 // a name of 253 bytes, brackets, port
 #define ROUTE_TOKENS_MAX 8   // credentials of one route
 
-struct sent_token {                 // what a 401 would be about
-    const struct config_slot *slot; // NULL: none was sent
-    uint64_t generation;
-    bool is_bound;
+struct sent_tokens {                        // what a 401 would be about
+    uint64_t generations[ROUTE_TOKENS_MAX]; // by the route's slots; 0: that one was not sent
+    bool is_any, is_bound;
 };
 
 // One request's life, from the head to the end of the answer. Kept and used again.
@@ -42,11 +41,13 @@ struct exchange {
     struct str host;
     struct view_waiter waiter;
     size_t waiting_slot;
-    bool is_waiting;   // for a token
-    bool is_again;     // the next sending is the second of the same request
-    bool was_replayed; // with a newer token, after a 401
-    bool had_nonce;    // sent again with the nonce the upstream asked for
-    struct sent_token sent;
+    bool is_waiting;           // for a token
+    bool is_again;             // the next sending is the second of the same request
+    bool was_replayed;         // with a newer token, after a 401
+    bool had_nonce;            // sent again with the nonce the upstream asked for
+    bool is_asking, has_newer; // for tokens newer than those refused
+    size_t asked;              // so many of the route's slots
+    struct sent_tokens sent;
     struct buf proof; // of possession, for this request
     struct timer token_timer, whole_timer;
     struct forward forward;

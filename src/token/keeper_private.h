@@ -33,10 +33,11 @@ struct keeper_slot {
     char fingerprint[TOKEN_FINGERPRINT_LEN + 1]; // likewise
     unsigned failed_count;                       // in a row
     uint64_t used_ms;                            // when a use of the token was last reported
-    bool is_refused;        // an upstream refused the token: a newer one is asked for
-    unsigned refused_count; // token requests made for that reason, lately
-    uint64_t refused_ms;    // when the last of them was made
-    enum slot_lease lease;  // of the store
+    bool is_refused;                   // an upstream refused the token: a newer one is asked for
+    unsigned refused_count;            // token requests made for that reason, lately
+    uint64_t refused_ms;               // when the last of them was made
+    char store_key[STORE_KEY_LEN + 1]; // what was asked for, while lease is not LEASE_NONE
+    enum slot_lease lease;             // of the store
     struct list gets;
     struct keeper_stats stats;
 };

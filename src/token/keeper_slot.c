@@ -302,7 +302,7 @@ static bool slot_may_ask_again(struct keeper_slot *slot, uint64_t now)
 {
     const struct pace *pace = &slot->keeper->pace;
     uint64_t ago_ms = now - slot->refused_ms;
-    if (ago_ms > pace->refused_max_ms)
+    if (ago_ms > 2 * pace->refused_max_ms)
         slot->refused_count = 0;
     if (slot->refused_count && ago_ms < pace_refused_ms(pace, slot->refused_count))
         return false;
@@ -315,8 +315,8 @@ void slot_be_refused(struct keeper_slot *slot, uint64_t generation)
 {
     if (!slot->token) {
         slot->is_wanted = true;
-    } else if (slot->token->generation > generation) {
-        slot_publish(slot, slot->token, NULL); // it is there already
+    } else if (slot->token->generation > generation || keeper_now_ms() < retry_at_ms(slot)) {
+        slot_publish(slot, slot->token, NULL); // it is there already, or cannot be had for now
     } else if (slot->is_fetching || slot_may_ask_again(slot, keeper_now_ms())) {
         slot->is_refused = true;
     } else {

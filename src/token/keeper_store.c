@@ -5,37 +5,102 @@
 // made for this run stay in memory, those of a configured one are stored with its thumbprint.
 #include <string.h>
 
-#include "base/log.h"
+#include "base/file.h"
 #include "config/secret.h"
+#include "config/template.h"
 #include "token/client.h"
 #include "token/jose.h"
 #include "token/keeper_private.h"
 
-#define WAIT_MS 20000 // for another process's fetch
+#define WAIT_MS      20000 // for another process's fetch
+#define IDENTITY_MAX ((size_t)16 * SECRET_MAX)
 
+// What a command answers may depend on the machine, an assertion in a file on the pod; and of a
+// token that dies unused nobody can tell from the store whether it still lives.
 static bool is_storeable(const struct keeper_slot *slot)
 {
-    const struct config_credential *credential = slot->config->credential;
-    return slot->keeper->store && credential->source != SOURCE_STATIC &&
-           (!credential->dpop || credential->dpop_key);
+    bool ok = slot->keeper->store != NULL;
+    for (const struct config_slot *each = slot->config; ok && each; each = each->authoriser) {
+        const struct config_credential *credential = each->credential;
+        bool is_known = credential->source == SOURCE_OAUTH || credential->source == SOURCE_LOGIN;
+        ok = is_known && credential->auth_method != AUTH_ASSERTION_FILE &&
+             !credential->idle_ttl_ms && (!credential->dpop || credential->dpop_key);
+    }
+    return ok;
 }
 
-// False: the secret cannot be read, and so no entry can be known as ours.
+// -- whose token it is -------------------------------------------------------------------------
+// All that the client shows when it asks, each with its length in front: with another secret, or
+// another certificate under the same name, it is another client (T01, T02).
+
+static bool add_bytes(struct buf *out, struct str bytes)
+{
+    return buf_printf(out, "%zu:", bytes.len) && buf_append(out, bytes);
+}
+
+static bool add_secret(struct buf *out, const struct secret *secret)
+{
+    struct buf value;
+    buf_init(&value, SECRET_MAX);
+    bool ok = (!secret || secret_read(secret, &value, NULL)) && add_bytes(out, buf_str(&value));
+    buf_fini(&value);
+    return ok;
+}
+
+static bool add_file(struct buf *out, const char *path)
+{
+    struct buf bytes;
+    buf_init(&bytes, SECRET_MAX);
+    bool ok = (!path || file_read(path, &bytes, NULL)) && add_bytes(out, buf_str(&bytes));
+    buf_fini(&bytes);
+    return ok;
+}
+
+static bool add_reference(struct buf *out, struct str reference)
+{
+    char *text = str_dup(reference);
+    struct secret *secret = secret_new(text, NULL);
+    bool ok = secret && add_secret(out, secret);
+    secret_free(secret);
+    mem_free(text);
+    return ok;
+}
+
+static bool add_template(struct buf *out, const char *template)
+{
+    struct str rest = str_of(template), before, reference;
+    bool ok = true;
+    while (ok && rest.len && template_next(&rest, &before, &reference))
+        ok = add_reference(out, reference);
+    return ok;
+}
+
+// Of the slot, and of those whose tokens authorise its own login (config: no circle).
+static bool add_identity(struct buf *out, const struct config_slot *slot)
+{
+    bool ok = true;
+    for (; ok && slot; slot = slot->authoriser) {
+        const struct config_credential *credential = slot->credential;
+        ok = add_secret(out, credential->client_secret) &&
+             add_secret(out, credential->signing_key) && add_secret(out, credential->token) &&
+             add_file(out, credential->tls.cert_file) && add_template(out, credential->login.body);
+    }
+    return ok;
+}
+
+// False: something of it cannot be read, and so no entry can be known as ours.
 static bool slot_key(const struct keeper_slot *slot, char out[STORE_KEY_LEN + 1])
 {
-    const struct config_credential *credential = slot->config->credential;
-    const struct secret *secrets[] = {credential->client_secret, credential->signing_key};
     struct buf identity;
-    struct err err;
-    bool ok = true;
-    buf_init(&identity, 2 * SECRET_MAX + 16);
-    for (size_t i = 0; ok && i < ARRAY_LEN(secrets); i++)
-        ok = !secrets[i] || secret_read(secrets[i], &identity, &err);
+    buf_init(&identity, IDENTITY_MAX);
+    bool ok = add_identity(&identity, slot->config);
     if (ok)
         store_key_of(slot->config, buf_str(&identity), out);
     buf_fini(&identity);
     return ok;
 }
+
+// -- the store ---------------------------------------------------------------------------------
 
 static uint64_t since_ms(int64_t then_s)
 {
@@ -69,11 +134,15 @@ static void on_acquired(void *arg, enum store_answer answer, const struct store_
         slot_ask_source(slot);
         return;
     }
+    // A machine may be younger than the token.
+    uint64_t now_ms = keeper_now_ms(), ago_ms = since_ms(record->sent_s);
+    uint64_t sent_ms = ago_ms < now_ms ? now_ms - ago_ms : 0;
+    int64_t left_s = record->expires_s - clock_realtime_s();
     struct source_result result = {
         .binding = binding,
         .value = buf_str(&record->value),
-        .sent_ms = keeper_now_ms() - since_ms(record->sent_s),
-        .lifetime_ms = (uint64_t)(record->expires_s - record->sent_s) * 1000,
+        .sent_ms = sent_ms,
+        .lifetime_ms = now_ms - sent_ms + (left_s > 0 ? (uint64_t)left_s : 0) * 1000,
         .granted_scope = record->granted_scope,
     };
     slot->reason = "store";
@@ -82,8 +151,7 @@ static void on_acquired(void *arg, enum store_answer answer, const struct store_
 
 void slot_ask_store(struct keeper_slot *slot)
 {
-    char key[STORE_KEY_LEN + 1];
-    if (!is_storeable(slot) || !slot_key(slot, key)) {
+    if (!is_storeable(slot) || !slot_key(slot, slot->store_key)) {
         slot_ask_source(slot);
         return;
     }
@@ -96,7 +164,7 @@ void slot_ask_store(struct keeper_slot *slot)
         newer_than_s = ours_s + 1 > newer_than_s ? ours_s + 1 : newer_than_s;
     }
     slot->lease = LEASE_ASKED;
-    store_acquire(slot->keeper->store, key, newer_than_s, WAIT_MS, on_acquired, slot);
+    store_acquire(slot->keeper->store, slot->store_key, newer_than_s, WAIT_MS, on_acquired, slot);
 }
 
 static void slot_put(const struct keeper_slot *slot, const char *key, const struct token *token)
@@ -119,12 +187,14 @@ void slot_tell_store(struct keeper_slot *slot, const struct token *token)
     char key[STORE_KEY_LEN + 1];
     bool is_ours = slot->lease == LEASE_HELD;
     slot->lease = LEASE_NONE;
-    if (!is_ours || !slot_key(slot, key))
-        return; // a lease that cannot be named any more ends by itself
-    if (token)
-        slot_put(slot, key, token);
+    if (!is_ours)
+        return;
+    // A secret that changed meanwhile makes it another client's entry, in which this token has no
+    // place.
+    if (token && slot_key(slot, key) && !strcmp(key, slot->store_key))
+        slot_put(slot, slot->store_key, token);
     else
-        store_release(slot->keeper->store, key);
+        store_release(slot->keeper->store, slot->store_key);
 }
 
 void slot_leave_store(struct keeper_slot *slot)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/child.h"
+#include "base/log.h"
 #include "token/document.h"
 #include "token/grant.h"
 #include "token/grant_error.h"
@@ -121,12 +122,20 @@ static void fail_run(struct source_exec *exec, const struct child_result *result
     const struct config_credential *credential = exec->slot->credential;
     struct child_result told = *result;
     char how[400], clean[400], text[512];
-    if (repeats_token(result, answer))
-        snprintf(told.error_text, sizeof told.error_text, "(withheld: it repeats the token)");
+    // What was cut short cannot be searched for a token.
+    bool is_cut = result->end == CHILD_TIMEOUT || result->end == CHILD_TOO_MUCH;
+    if (is_cut || repeats_token(result, answer))
+        snprintf(told.error_text, sizeof told.error_text, "%s",
+                 is_cut ? "" : "(withheld: it repeats the token)");
     child_describe(&told, credential->command_timeout_ms, how, sizeof how);
     grant_error_clean(str_of(how), clean, sizeof clean);
-    snprintf(text, sizeof text, "the command of credential '%s' failed: %s", credential->name,
-             clean);
+    // What a command says on stderr is for whoever runs bearerd, not for its clients.
+    log_error("token.local", F_TEXT("credential", credential->name),
+              F_TEXT("text", "the command failed"), F_TEXT("cause", clean));
+    told.error_text[0] = '\0';
+    child_describe(&told, credential->command_timeout_ms, how, sizeof how);
+    snprintf(text, sizeof text, "the command of credential '%s' failed: %s (see the log)",
+             credential->name, how);
     fail(exec, result->end == CHILD_TIMEOUT ? FAILURE_TIMEOUT : FAILURE_LOCAL, text);
 }
 

@@ -112,6 +112,15 @@ static bool is_newer(const struct token *token, uint64_t generation)
     return token && token->generation > generation;
 }
 
+void view_refuse(struct view *view, size_t slot, uint64_t generation)
+{
+    struct view_entry *entry = &view->entries[slot];
+    // Once for each generation: a hundred refusals at a time are one piece of news.
+    if (entry->refused != generation && !is_newer(entry->token, generation))
+        keeper_tell_refused(view->keeper, slot, generation);
+    entry->refused = generation;
+}
+
 void view_wait_newer(struct view *view, size_t slot, uint64_t generation,
                      struct view_waiter *waiter)
 {
@@ -125,10 +134,7 @@ void view_wait_newer(struct view *view, size_t slot, uint64_t generation,
         return;
     }
     list_append(&entry->waiters, &waiter->link);
-    // Once for each generation: a hundred refusals at a time are one piece of news.
-    if (entry->refused != generation)
-        keeper_tell_refused(view->keeper, slot, generation);
-    entry->refused = generation;
+    view_refuse(view, slot, generation);
 }
 
 void view_cancel(struct view *view, struct view_waiter *waiter)

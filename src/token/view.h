@@ -44,6 +44,8 @@ void view_wait(struct view *view, size_t slot, struct view_waiter *waiter);
 // that there is none. The keeper sees to it that refusals do not become a storm of token requests.
 void view_wait_newer(struct view *view, size_t slot, uint64_t generation,
                      struct view_waiter *waiter);
+// The same news without waiting: the next request shall have a newer one.
+void view_refuse(struct view *view, size_t slot, uint64_t generation);
 void view_cancel(struct view *view, struct view_waiter *waiter); // no-op when not waiting
 
 // Why the slot's last fetch failed, borrowed until the next turn of the loop; NULL when it did not,

@@ -90,11 +90,10 @@ def test_each_new_token_is_told_of(start, auth, upstream, notes):
 
 def test_T09_the_same_token_again_is_no_new_one(start, token_server, upstream, notes):
     command, runs = notes
-    server = token_server(token_answer("same", 2))
+    server = token_server(token_answer("same", 2), token_answer("same", 2), token_answer("new", 3600))
     daemon = start(one_route(server.credential(clock_skew="0s", on_token_update=command), upstream.url))
-    wait_until(lambda: daemon.ask().status == 200 and len(server.requests) >= 2, 10, "a second token request")
-    daemon.stop()
-    assert len(runs(1)) == 1
+    wait_until(lambda: daemon.ask().status == 200 and upstream.last.token == "new", 10, "a third token request")
+    assert [note["token"] for note in runs(2)] == ["same", "new"]
 
 
 def test_a_slow_hook_holds_nobody_up(start, auth, upstream, script, tmp_path):
@@ -163,12 +162,18 @@ def test_tokens_of_logins_are_told_of(start, scripted, upstream, notes):
 
 
 def test_a_static_token_is_not_told_of(start, auth, upstream, notes):
+    """The one whose hook is awaited comes after it."""
     command, runs = notes
     fixed = {"source": "static", "token": "always", "token_expires": "2100-01-01T00:00:00Z", "on_token_update": command}
-    daemon = start(one_route(auth.credential(**fixed), upstream.url))
-    assert daemon.ask().status == 200 and upstream.tokens() == ["always"]
-    daemon.stop()
-    assert "event=hook" not in daemon.log
+    credentials = auth.credential(header="X-Key", prefix="", **fixed) + auth.credential("other", on_token_update=command)
+    text = f"{credentials}\n[upstream api]\nurl = {upstream.url}\n"
+    text += "".join(f"[route {name}]\nmatch = /{name}\ncredential = {name}\n" for name in ("main", "other"))
+    daemon = start(text)
+    for target in ("/main", "/other"):
+        assert daemon.ask(target=target).status == 200
+    assert upstream.requests[0].get("X-Key") == "always"
+    daemon.wait_log("event=hook.done .*credential=other")
+    assert [note["token"] for note in runs(1)] == [upstream.last.token]
 
 
 def test_what_is_fetched_in_place_of_an_expired_static_token_is_told_of(start, auth, upstream, notes):
@@ -179,16 +184,18 @@ def test_what_is_fetched_in_place_of_an_expired_static_token_is_told_of(start, a
 
 
 def test_a_token_from_the_store_is_not_told_of_again(start, auth, upstream, notes, tmp_path):
+    """The second time the route that is new is told of, and nothing else."""
     command, runs = notes
-    text = one_route(auth.credential(on_token_update=command), upstream.url)
+    routes = "".join(f"[route {name}]\nmatch = /{name}\nscopes = api:{name}\n" for name in ("read", "write"))
+    text = auth.credential(on_token_update=command) + f"[upstream api]\nurl = {upstream.url}\n{routes}"
     text += f"[store]\nurl = sqlite:{tmp_path / 'tokens.db'}\nkey = {KEY}\n"
     first = start(text)
-    assert first.ask().status == 200
+    assert first.ask(target="/read").status == 200
     first.wait_log("event=hook.done")
     first.stop()
     daemon = start(text)
-    assert daemon.ask().status == 200
-    daemon.stop()
-    assert len(auth.requests()) == 1
-    assert "reason=store" in daemon.log and "event=hook" not in daemon.log
-    assert len(runs(1)) == 1
+    for target in ("/read", "/write"):
+        assert daemon.ask(target=target).status == 200
+    daemon.wait_log("event=hook.done .*scope=api:write")
+    assert "reason=store" in daemon.log
+    assert sorted(note["env"]["BEARERD_SCOPE"] for note in runs(2)) == ["api:read", "api:write"]
