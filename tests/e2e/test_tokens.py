@@ -222,17 +222,17 @@ def test_an_unused_token_is_not_renewed(start, token_server, upstream):
 
 def test_T09_the_same_token_again_makes_no_loop(start, token_server, upstream):
     """A server that hands out one token with the time that is left of it."""
-    end = time.monotonic() + 4
+    end = time.monotonic() + 3
 
     def remaining(exchange):
-        left = max(end - time.monotonic(), 0.3)
+        left = max(end - time.monotonic(), 0.05)
         send_json(exchange, token_answer("same", f"{left:.3f}"))
 
     server = token_server(remaining)
     daemon = start(one_route(server.credential(clock_skew="0s"), upstream.url))
-    while time.monotonic() < end + 0.5:
+    while time.monotonic() < end + 2:
         daemon.ask()
-    assert 1 <= len(server.requests) <= 6
+    assert 1 <= len(server.requests) <= 8
 
 
 def test_T09_short_tokens_are_used_in_spite_of_large_margins(start, token_server, upstream):
