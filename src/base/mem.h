@@ -20,7 +20,7 @@ void mem_wipe(void *ptr, size_t len);
 // Wipes and frees a NUL-terminated secret; NULL is fine.
 void mem_free_secret(char *text);
 // For libraries that let us provide their memory: what they copied, tokens and secrets among it, is
-// wiped whenever they give it back.
+// wiped whenever they give it back (its first 4 KiB).
 void mem_free_wiped(void *ptr);
 void *mem_realloc_wiped(void *ptr, size_t size) WARN_UNUSED; // NULL when there is no memory
 // Compares secrets in a time that depends on the lengths only.

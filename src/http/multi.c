@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 // One socket that libcurl wants watched. Freed a turn later than dropped, since libcurl may drop it
@@ -187,7 +188,8 @@ bool multi_global_init(struct err *err)
 {
     // libcurl frees requests with the client's secret in them, OpenSSL's decoder the files of keys.
     // Refused only when OpenSSL holds memory already, as in a second call.
-    CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free);
+    if (!CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free))
+        log_warn("process.openssl_memory", F_TEXT("text", "what OpenSSL frees is not wiped"));
     CURLcode code = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, mem_free_wiped,
                                          mem_realloc_wiped, strdup, calloc);
     return code == CURLE_OK || err_set(err, "libcurl: %s", curl_easy_strerror(code));

@@ -344,7 +344,9 @@ def no_trailer_end(exchange):
     exchange.close()
 
 
-@pytest.mark.parametrize("fault", [short_length, short_length_reset, no_last_chunk, half_a_chunk, bad_chunk, no_trailer_end])
+@pytest.mark.parametrize(
+    "fault", [short_length, short_length_reset, no_last_chunk, half_a_chunk, bad_chunk, no_trailer_end]
+)
 def test_T25_a_response_that_breaks_off_is_never_complete(simple, upstream, fault):
     upstream.on = fault
     daemon = simple()

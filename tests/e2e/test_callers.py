@@ -10,7 +10,9 @@ from kit.bearerd import run, write_config
 from kit.raw import RawClient
 
 
-@pytest.mark.parametrize("host", ["evil.example.test", "127.0.0.1:1", "localhost.evil.example.test", "localhost:80", "127.0.0.1.nip.io"])
+@pytest.mark.parametrize(
+    "host", ["evil.example.test", "127.0.0.1:1", "localhost.evil.example.test", "localhost:80", "127.0.0.1.nip.io"]
+)
 def test_a_foreign_host_is_refused(simple, upstream, host):
     refused = simple().ask(host=host)
     assert (refused.status, refused.kind) == (403, "host-not-allowed")
@@ -31,7 +33,10 @@ def test_accept_hosts_adds_names(simple):
     assert daemon.ask(host="sidecar").status == 403
 
 
-@pytest.mark.parametrize("head", ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"])
+@pytest.mark.parametrize(
+    "head",
+    ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"],
+)
 def test_no_host_or_two_or_a_bad_one(simple, upstream, head):
     with simple().client() as client:
         client.send(head)
@@ -41,7 +46,13 @@ def test_no_host_or_two_or_a_bad_one(simple, upstream, head):
 
 @pytest.mark.parametrize(
     "field",
-    ["Origin: https://evil.example.test", "Origin: null", "Origin: http://localhost", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"],
+    [
+        "Origin: https://evil.example.test",
+        "Origin: null",
+        "Origin: http://localhost",
+        "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Site: same-site",
+    ],
 )
 def test_T31_requests_of_web_pages_are_refused(simple, upstream, field):
     refused = simple().ask(fields=[field])
@@ -57,7 +68,12 @@ def test_what_a_person_opens_is_not_refused(simple, field):
 def test_T31_allow_origins_opens_exactly_the_named(simple):
     daemon = simple("allow_origins = https://app.example.test")
     assert daemon.ask(fields=["Origin: https://app.example.test", "Sec-Fetch-Site: cross-site"]).status == 200
-    for origin in ("https://app.example.test:444", "http://app.example.test", "https://app.example.test.evil.test", "https://APP.example.test/"):
+    for origin in (
+        "https://app.example.test:444",
+        "http://app.example.test",
+        "https://app.example.test.evil.test",
+        "https://APP.example.test/",
+    ):
         assert daemon.ask(fields=[f"Origin: {origin}"]).status == 403
 
 
@@ -67,7 +83,12 @@ def basic(password):
 
 @pytest.mark.parametrize(
     "field",
-    ["X-Bearerd-Key: sesame", f"Proxy-Authorization: {basic('sesame')}", "Proxy-Authorization: Bearer sesame", "proxy-authorization: bearer  sesame"],
+    [
+        "X-Bearerd-Key: sesame",
+        f"Proxy-Authorization: {basic('sesame')}",
+        "Proxy-Authorization: Bearer sesame",
+        "proxy-authorization: bearer  sesame",
+    ],
 )
 def test_client_key_opens(simple, upstream, field):
     assert simple("client_key = sesame").ask(fields=[field]).status == 200
@@ -77,7 +98,14 @@ def test_client_key_opens(simple, upstream, field):
 
 @pytest.mark.parametrize(
     "fields",
-    [[], ["X-Bearerd-Key: Sesame"], ["X-Bearerd-Key:"], ["X-Bearerd-Key: sesame2"], [f"Proxy-Authorization: {basic('x')}"], ["Authorization: Bearer sesame"]],
+    [
+        [],
+        ["X-Bearerd-Key: Sesame"],
+        ["X-Bearerd-Key:"],
+        ["X-Bearerd-Key: sesame2"],
+        [f"Proxy-Authorization: {basic('x')}"],
+        ["Authorization: Bearer sesame"],
+    ],
 )
 def test_without_the_client_key_nothing_is_forwarded(simple, upstream, fields):
     daemon = simple("client_key = sesame")
@@ -107,7 +135,9 @@ def test_a_unix_socket(start, auth, upstream, tmp_path):
 
 def test_several_listeners(start, auth, upstream, tmp_path):
     path = tmp_path / "proxy.sock"
-    daemon = start(one_route(auth.credential(), upstream.url), f"listen = 127.0.0.1:0\nlisten = unix:{path}\nlisten = 127.0.0.1:0")
+    daemon = start(
+        one_route(auth.credential(), upstream.url), f"listen = 127.0.0.1:0\nlisten = unix:{path}\nlisten = 127.0.0.1:0"
+    )
     assert len(daemon.addresses) == 3
     with RawClient(path) as client:
         assert client.ask().status == 200
@@ -140,7 +170,13 @@ def test_T32_exposed(start, auth, upstream):
     assert daemon.ask(fields=["X-Bearerd-Key: sesame"]).status == 200
 
 
-@pytest.mark.parametrize("setting", ["[upstream api]\nurl = http://api.example.com\n", "[credential main]\ntoken_url = http://idp.example.com/t\nclient_id = a\nclient_secret = b\n"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "[upstream api]\nurl = http://api.example.com\n",
+        "[credential main]\ntoken_url = http://idp.example.com/t\nclient_id = a\nclient_secret = b\n",
+    ],
+)
 def test_plain_http_to_other_machines_must_be_allowed(auth, upstream, tmp_path, setting):
     whole = one_route(auth.credential(), upstream.url)
     if "upstream" in setting:

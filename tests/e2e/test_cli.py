@@ -184,10 +184,21 @@ def test_explain_says_what_the_client_would_get(good, method, url, answer):
     assert explained(done)["because"][0]
 
 
-@pytest.mark.parametrize("method, target", [("GET", "/api/items/1"), ("DELETE", "/api/items/1"), ("GET", "/x"), ("GET", "/api/a/../b"), ("GET", "/api/items/%41")])
+@pytest.mark.parametrize(
+    "method, target",
+    [
+        ("GET", "/api/items/1"),
+        ("DELETE", "/api/items/1"),
+        ("GET", "/x"),
+        ("GET", "/api/a/../b"),
+        ("GET", "/api/items/%41"),
+    ],
+)
 def test_explain_and_serve_agree(good, start, token_server, upstream, method, target):
     """The same functions answer both; this shows that nothing comes between."""
-    text = GOOD.replace("https://idp.example.com/token", token_server().token_url).replace("https://api.example.com/v2", upstream.url + "/v2")
+    text = GOOD.replace("https://idp.example.com/token", token_server().token_url).replace(
+        "https://api.example.com/v2", upstream.url + "/v2"
+    )
     daemon = start(text, env=ENV)
     said = explained(run("explain", "-c", daemon.config, method, target, env=ENV))
     answer = daemon.ask(method, target)
@@ -197,7 +208,9 @@ def test_explain_and_serve_agree(good, start, token_server, upstream, method, ta
         assert said["answer"] == [f"{answer.status} {answer.kind}"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["explain"], ["explain", "GET"], ["check", "--wrong"], ["no-such-command"], ["serve", "-c"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["explain"], ["explain", "GET"], ["check", "--wrong"], ["no-such-command"], ["serve", "-c"]]
+)
 def test_wrong_usage_ends_with_2(arguments):
     done = run(*arguments)
     assert done.returncode == 2 or (arguments == [] and done.returncode == 0)

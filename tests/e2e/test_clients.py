@@ -11,7 +11,13 @@ from conftest import one_route
 
 
 def call(*argv, env=None):
-    done = subprocess.run(list(map(str, argv)), capture_output=True, text=True, timeout=60, env={"PATH": os.environ["PATH"], **(env or {})})
+    done = subprocess.run(
+        list(map(str, argv)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": os.environ["PATH"], **(env or {})},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -19,7 +25,9 @@ def call(*argv, env=None):
 @pytest.fixture
 def api(start, auth, nginx):
     """bearerd in front of nginx, which clients know as api.example.test."""
-    return start(f"{auth.credential()}\n{nginx.upstream(hosts='api.example.test')}\n[route all]\nmatch = /**\nscopes = api:read\n")
+    return start(
+        f"{auth.credential()}\n{nginx.upstream(hosts='api.example.test')}\n[route all]\nmatch = /**\nscopes = api:read\n"
+    )
 
 
 def test_curl_with_a_base_url(api):

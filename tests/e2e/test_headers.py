@@ -9,7 +9,9 @@ CANARY = "canary-of-the-client"
 
 def test_T20_the_clients_authorization_is_replaced_not_joined(simple, auth, upstream):
     daemon = simple()
-    daemon.ask(fields=[("Authorization", f"Basic {CANARY}"), ("AUTHORIZATION", f"Bearer {CANARY}"), ("authorization_", "kept")])
+    daemon.ask(
+        fields=[("Authorization", f"Basic {CANARY}"), ("AUTHORIZATION", f"Bearer {CANARY}"), ("authorization_", "kept")]
+    )
     assert upstream.last.get_all("Authorization") == [f"Bearer {auth.requests()[0]['access_token']}"]
     assert CANARY.encode() not in upstream.last.head
 
@@ -44,8 +46,20 @@ def test_T21_redirects_go_to_the_client(simple, upstream, scripted):
 
 @pytest.mark.parametrize(
     "field",
-    ["Proxy-Authorization: Basic canary", "Proxy-Connection: canary", "Keep-Alive: timeout=canary", "TE: canary", "Upgrade: canary"]
-    + ["X-Forwarded-For: canary", "Forwarded: for=canary", "X-Forwarded-Host: canary", "X_Forwarded_For: canary", "X-Real-IP: canary"]
+    [
+        "Proxy-Authorization: Basic canary",
+        "Proxy-Connection: canary",
+        "Keep-Alive: timeout=canary",
+        "TE: canary",
+        "Upgrade: canary",
+    ]
+    + [
+        "X-Forwarded-For: canary",
+        "Forwarded: for=canary",
+        "X-Forwarded-Host: canary",
+        "X_Forwarded_For: canary",
+        "X-Real-IP: canary",
+    ]
     + ["Proxy: canary", "X-Bearerd-Key: canary", "Trailer: canary"],
 )
 def test_T21_T28_what_is_not_for_the_upstream_does_not_reach_it(simple, upstream, field):
@@ -73,7 +87,15 @@ def test_T28_ours_cannot_be_named_away(simple, upstream, named):
 
 
 def test_order_case_and_duplicates_are_kept(simple, upstream):
-    sent = [("X-b", "1"), ("accept", "a/b"), ("X-a", "2"), ("X-B", "3"), ("x-empty", ""), ("Cookie", "a=b; c=d"), ("X-Sp", "a  b\tc")]
+    sent = [
+        ("X-b", "1"),
+        ("accept", "a/b"),
+        ("X-a", "2"),
+        ("X-B", "3"),
+        ("x-empty", ""),
+        ("Cookie", "a=b; c=d"),
+        ("X-Sp", "a  b\tc"),
+    ]
     assert simple().ask(fields=[f"{name}: {value}" for name, value in sent]).status == 200
     kept = [line.split(":", 1) for line in upstream.last.head.decode().split("\r\n")[1:-2]]
     ours = ("Host", "Via", "Authorization", "Connection")
@@ -81,11 +103,20 @@ def test_order_case_and_duplicates_are_kept(simple, upstream):
 
 
 def test_responses_keep_order_duplicates_and_cookies(simple, upstream):
-    sent = [("Set-Cookie", "a=1; Path=/"), ("X-b", "1"), ("Set-Cookie", "b=2, c"), ("x-b", "2"), ("WWW-Authenticate", "Basic"), ("Server", "s")]
+    sent = [
+        ("Set-Cookie", "a=1; Path=/"),
+        ("X-b", "1"),
+        ("Set-Cookie", "b=2, c"),
+        ("x-b", "2"),
+        ("WWW-Authenticate", "Basic"),
+        ("Server", "s"),
+    ]
     upstream.on = lambda exchange: exchange.answer("401 No", b"no", sent)
     answer = simple().ask()
     assert answer.status == 401
-    assert [pair for pair in answer.fields if pair[0] in {name.lower() for name, _ in sent}] == [(n.lower(), v) for n, v in sent]
+    assert [pair for pair in answer.fields if pair[0] in {name.lower() for name, _ in sent}] == [
+        (n.lower(), v) for n, v in sent
+    ]
 
 
 def test_T28_hop_by_hop_fields_of_the_response_are_dropped(simple, upstream):

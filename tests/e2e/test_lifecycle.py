@@ -118,7 +118,11 @@ def test_stops_in_the_middle_of_everything(simple, upstream):
 def test_a_port_in_use_is_said(auth, upstream, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run("serve", "-c", write_config(tmp_path, one_route(auth.credential(), upstream.url), f"listen = 127.0.0.1:{port}"))
+        done = run(
+            "serve",
+            "-c",
+            write_config(tmp_path, one_route(auth.credential(), upstream.url), f"listen = 127.0.0.1:{port}"),
+        )
     assert done.returncode == 1
     assert f"127.0.0.1:{port}" in done.stderr and "in use" in done.stderr
 

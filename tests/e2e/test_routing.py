@@ -104,7 +104,15 @@ def test_T22_paths_that_servers_read_differently_are_refused(routed, upstream, t
 
 @pytest.mark.parametrize(
     "target",
-    ["/public/\\admin", "/public/a#b", "/public/a<b>", "/public/%zz", "/public/%00", "/public/%0d%0aX:y", "/public/\x80"]
+    [
+        "/public/\\admin",
+        "/public/a#b",
+        "/public/a<b>",
+        "/public/%zz",
+        "/public/%00",
+        "/public/%0d%0aX:y",
+        "/public/\x80",
+    ]
     + ["/public/%c0%ae%c0%ae/x", "/public/%ff", "/public/a|b", "/public/a^b", '/public/"', "/public/%1", "/public/{x}"],
 )
 def test_T22_bytes_that_no_honest_client_sends_are_refused(routed, upstream, target):
@@ -145,7 +153,8 @@ def test_base_path_and_mount_are_swapped(routed, upstream):
 
 def test_the_longest_mount_wins(start, auth, scripted):
     first, second = scripted(), scripted()
-    daemon = start(f"""
+    daemon = start(
+        f"""
         {textwrap.indent(auth.credential(), "        ")}
         [upstream all]
         url = {first.url}
@@ -160,7 +169,8 @@ def test_the_longest_mount_wins(start, auth, scripted):
         upstream = part
         match = /**
         scopes = api:write
-    """)
+    """
+    )
     for target in ("/x", "/part/x", "/partner/x"):
         assert daemon.ask(target=target).status == 200
     assert [request.target for request in first.requests] == ["/x", "/partner/x"]
@@ -177,7 +187,11 @@ def test_absolute_form_selects_by_authority(routed, upstream):
 def test_absolute_form_with_https_in_clear(routed, upstream):
     """Some clients send GET https://… to their http_proxy: the upstream's own scheme is used."""
     daemon = routed("hosts = api.example.test")
-    for target in ("https://api.example.test/public/x", "http://api.example.test/public/x", "HTTPS://API.Example.Test:443/public/x"):
+    for target in (
+        "https://api.example.test/public/x",
+        "http://api.example.test/public/x",
+        "HTTPS://API.Example.Test:443/public/x",
+    ):
         assert daemon.ask("GET", target, host="api.example.test").status == 200
         assert upstream.last.target == "/public/x"
 
@@ -200,7 +214,8 @@ def test_absolute_form_stays_under_the_base_path(routed, upstream):
 
 def test_a_host_of_an_upstream_selects_it_in_origin_form(start, token_server, scripted):
     first, second = scripted(), scripted()
-    daemon = start(f"""
+    daemon = start(
+        f"""
         {textwrap.indent(token_server(token_answer("t")).credential(), "        ")}
         [upstream a]
         url = {first.url}
@@ -216,7 +231,8 @@ def test_a_host_of_an_upstream_selects_it_in_origin_form(start, token_server, sc
         [route b]
         upstream = b
         match = /**
-    """)
+    """
+    )
     assert daemon.ask(target="/x", host="b.example.test").status == 200
     assert second.last.target == "/x"
     assert daemon.ask(target="/a/x").status == 200
@@ -225,7 +241,12 @@ def test_a_host_of_an_upstream_selects_it_in_origin_form(start, token_server, sc
 
 @pytest.mark.parametrize(
     "target",
-    ["http://user@api.example.test/public/x", "http://api.example.test:99999/public/x", "http:///public/x", "ftp://api.example.test/public/x"],
+    [
+        "http://user@api.example.test/public/x",
+        "http://api.example.test:99999/public/x",
+        "http:///public/x",
+        "ftp://api.example.test/public/x",
+    ],
 )
 def test_bad_authorities_are_refused(routed, upstream, target):
     refused = routed("hosts = api.example.test").ask("GET", target, host="api.example.test")
@@ -249,7 +270,9 @@ def test_options_asterisk(routed, upstream):
 
 def test_ten_thousand_routes(start, auth, upstream):
     """That they load and the right one is found; what a lookup costs is the benchmark's matter."""
-    routes = "".join(f"[route r{i}]\nmatch = GET /r{i % 100}/x{i}/*\nscopes = api:{('read', 'write')[i % 2]}\n" for i in range(10000))
+    routes = "".join(
+        f"[route r{i}]\nmatch = GET /r{i % 100}/x{i}/*\nscopes = api:{('read', 'write')[i % 2]}\n" for i in range(10000)
+    )
     daemon = start(f"{auth.credential()}\n[upstream api]\nurl = {upstream.url}\n{routes}")
     assert daemon.ask("GET", "/r77/x9977/a").status == 200
     assert auth.requests()[0]["scope"] == "api:write"

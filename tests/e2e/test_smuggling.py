@@ -106,7 +106,11 @@ def test_bad_request_lines_are_refused(simple, upstream, line):
 def test_bad_chunks_do_not_become_a_request(simple, upstream, body):
     daemon = simple("workers = 1\nbody_timeout = 1s")
     with daemon.client() as client:
-        client.send(("POST /first HTTP/1.1\r\n" + HOST + "Transfer-Encoding: chunked\r\n\r\n" + body + INNER).format(port=daemon.port))
+        client.send(
+            ("POST /first HTTP/1.1\r\n" + HOST + "Transfer-Encoding: chunked\r\n\r\n" + body + INNER).format(
+                port=daemon.port
+            )
+        )
         client.read_to_end(reset_is_fine=True)
     assert "/smuggled" not in [request.target for request in upstream.requests]
 

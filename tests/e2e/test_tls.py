@@ -87,7 +87,9 @@ def test_MT4_a_client_certificate_is_shown_only_where_configured(start, auth, ce
     first, second = server(), server()
     part = "[upstream {0}]\nurl = {1}\nca_file = {2}\nmount = /{0}\n{3}\n[route {0}]\nupstream = {0}\nmatch = /**\nscopes = api:read\n"
     shown = f"cert_file = {certs.client}\nkey_file = {certs.key_of(certs.client)}"
-    daemon = start(auth.credential() + part.format("a", first.url, certs.ca, shown) + part.format("b", second.url, certs.ca, ""))
+    daemon = start(
+        auth.credential() + part.format("a", first.url, certs.ca, shown) + part.format("b", second.url, certs.ca, "")
+    )
     for target in ("/a/x", "/b/x", "/a/x", "/b/x"):
         assert daemon.ask(target=target).status == 200
     assert set(seen) == {(first.port, True), (second.port, False)}
@@ -143,7 +145,12 @@ def test_T29_a_broken_tls_file_is_no_reason_to_go_on_without(start, auth, nginx,
         return
     before = nginx.access_count()
     refused = start(text).ask(target="/echo")
-    assert (refused.status, refused.kind) in [(502, "upstream-tls"), (502, "internal"), (503, "token-unreachable"), (503, "token-local")]
+    assert (refused.status, refused.kind) in [
+        (502, "upstream-tls"),
+        (502, "internal"),
+        (503, "token-unreachable"),
+        (503, "token-local"),
+    ]
     assert nginx.access_count() == before
     assert where == "upstream" or auth.requests() == []
 

@@ -209,8 +209,10 @@ def test_a_refusal_holds_off_for_long(start, token_server, upstream):
 @pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"x" * 100000)], ids=["GET", "POST"])
 def test_T13_without_a_token_nothing_is_forwarded(start, token_server, upstream, fault, status, kind, method, body):
     server = token_server(fault) if fault else None
-    credential = server.credential(timeout="1s") if server else (
-        f"[credential main]\ntoken_url = http://127.0.0.1:{free_port()}/\nclient_id = a\nclient_secret = b\n"
+    credential = (
+        server.credential(timeout="1s")
+        if server
+        else (f"[credential main]\ntoken_url = http://127.0.0.1:{free_port()}/\nclient_id = a\nclient_secret = b\n")
     )
     daemon = start(one_route(credential, upstream.url))
     refused = daemon.ask(method, body=body, fields=[("Authorization", "Bearer placeholder")])

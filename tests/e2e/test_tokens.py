@@ -42,7 +42,9 @@ def test_T07_cold_start_makes_one_token_request_per_slot(start, auth, upstream, 
 
 
 def test_routes_with_the_same_scope_set_share_a_token(start, auth, upstream):
-    routes = two_routes(auth.credential(), upstream.url, "scopes = api:read api:write", "scopes = api:write api:read api:read")
+    routes = two_routes(
+        auth.credential(), upstream.url, "scopes = api:read api:write", "scopes = api:write api:read api:read"
+    )
     daemon = start(routes)
     assert [daemon.ask(target=target).status for target in ("/one", "/two")] == [200, 200]
     assert [request["scope"] for request in auth.requests()] == ["api:read api:write"]
@@ -87,7 +89,10 @@ def test_T01_audiences_have_tokens_of_their_own(start, token_server, upstream):
 def test_T01_a_wrong_secret_gets_nobody_elses_token(start, auth, upstream):
     wrong = auth.credential("wrong", {**BASIC, "client_secret": "wrong"})
     routes = two_routes(
-        auth.credential() + wrong, upstream.url, "credential = main\nscopes = api:read", "credential = wrong\nscopes = api:read"
+        auth.credential() + wrong,
+        upstream.url,
+        "credential = main\nscopes = api:read",
+        "credential = wrong\nscopes = api:read",
     )
     daemon = start(routes)
     assert daemon.ask(target="/one").status == 200
@@ -97,7 +102,9 @@ def test_T01_a_wrong_secret_gets_nobody_elses_token(start, auth, upstream):
 
 def test_T02_joined_names_do_not_make_equal_tokens(start, token_server, upstream):
     server = token_server(token_answer("one"), token_answer("two"))
-    credentials = server.credential("a", client_id="ab", audience="c") + server.credential("b", client_id="a", audience="bc")
+    credentials = server.credential("a", client_id="ab", audience="c") + server.credential(
+        "b", client_id="a", audience="bc"
+    )
     daemon = start(two_routes(credentials, upstream.url, "credential = a", "credential = b"))
     daemon.ask(target="/one")
     daemon.ask(target="/two")
@@ -124,7 +131,9 @@ def test_T03_a_lifetime_is_believed_as_number_and_as_text(start, token_server, u
     wait_until(lambda: daemon.ask().status == 200 and upstream.last.token == "b", 5, "a second token")
 
 
-@pytest.mark.parametrize("told", ["3600", '"3600"', "3600.5", "99999999999999999999999", "1e300", '"99999999999999999999"'])
+@pytest.mark.parametrize(
+    "told", ["3600", '"3600"', "3600.5", "99999999999999999999999", "1e300", '"99999999999999999999"']
+)
 def test_T03_a_long_lifetime_is_cached(start, token_server, upstream, told):
     server = token_server(token_answer("a", told), token_answer("b", told))
     daemon = start(one_route(server.credential(default_ttl="1s"), upstream.url))
@@ -222,17 +231,17 @@ def test_an_unused_token_is_not_renewed(start, token_server, upstream):
 
 def test_T09_the_same_token_again_makes_no_loop(start, token_server, upstream):
     """A server that hands out one token with the time that is left of it."""
-    end = time.monotonic() + 4
+    end = time.monotonic() + 3
 
     def remaining(exchange):
-        left = max(end - time.monotonic(), 0.3)
+        left = max(end - time.monotonic(), 0.05)
         send_json(exchange, token_answer("same", f"{left:.3f}"))
 
     server = token_server(remaining)
     daemon = start(one_route(server.credential(clock_skew="0s"), upstream.url))
-    while time.monotonic() < end + 0.5:
+    while time.monotonic() < end + 2:
         daemon.ask()
-    assert 1 <= len(server.requests) <= 6
+    assert 1 <= len(server.requests) <= 8
 
 
 def test_T09_short_tokens_are_used_in_spite_of_large_margins(start, token_server, upstream):
@@ -255,9 +264,15 @@ def test_T14_credentials_go_one_way_only(start, auth, upstream, client):
 
 def test_a_public_client_sends_its_name_only(start, token_server, upstream):
     server = token_server()
-    daemon = start(one_route(server.credential(auth_method="none").replace("client_secret = secret\n", ""), upstream.url))
+    daemon = start(
+        one_route(server.credential(auth_method="none").replace("client_secret = secret\n", ""), upstream.url)
+    )
     assert daemon.ask().status == 200
-    assert sorted(server.last.body.split(b"&")) == [b"client_id=client", b"grant_type=client_credentials", b"scope=api%3Aread"]
+    assert sorted(server.last.body.split(b"&")) == [
+        b"client_id=client",
+        b"grant_type=client_credentials",
+        b"scope=api%3Aread",
+    ]
     assert server.last.get("Authorization") is None
 
 
@@ -321,7 +336,9 @@ def test_a_credential_may_use_another_field(start, auth, upstream):
 
 
 def test_a_route_may_send_two_credentials(start, auth, token_server, upstream):
-    credentials = auth.credential() + token_server(token_answer("second")).credential("gate", header="X-Gate", prefix="Key")
+    credentials = auth.credential() + token_server(token_answer("second")).credential(
+        "gate", header="X-Gate", prefix="Key"
+    )
     daemon = start(one_route(credentials, upstream.url, route="credential = main gate"))
     assert daemon.ask().status == 200
     assert upstream.last.get("X-Gate") == "Key second"
@@ -359,7 +376,8 @@ def test_T17_a_rotated_secret_is_noticed_without_restart(start, auth, upstream, 
 
 def test_secrets_from_the_environment(start, auth, upstream):
     daemon = start(
-        one_route(auth.credential(client_secret="env:APP_SECRET"), upstream.url), env={"APP_SECRET": BASIC["client_secret"]}
+        one_route(auth.credential(client_secret="env:APP_SECRET"), upstream.url),
+        env={"APP_SECRET": BASIC["client_secret"]},
     )
     assert daemon.ask().status == 200
 
@@ -370,7 +388,8 @@ def test_secrets_from_the_credentials_folder(start, auth, upstream, tmp_path):
     (folder / "app").write_text(BASIC["client_secret"])
     (folder / "app").chmod(0o400)
     daemon = start(
-        one_route(auth.credential(client_secret="credential:app"), upstream.url), env={"CREDENTIALS_DIRECTORY": str(folder)}
+        one_route(auth.credential(client_secret="credential:app"), upstream.url),
+        env={"CREDENTIALS_DIRECTORY": str(folder)},
     )
     assert daemon.ask().status == 200
 
@@ -384,7 +403,9 @@ def test_T19_without_scopes_there_is_no_scope_parameter(start, token_server, ups
 
 def test_many_slots_fetch_side_by_side(start, auth, upstream):
     """40 routes with a token each, asked for at once by 8 threads: each is fetched once."""
-    routes = "".join(f"[route r{i}]\nmatch = /{i}\nscopes = api:read\nresource = urn:ttl:{1000 + i}\n" for i in range(40))
+    routes = "".join(
+        f"[route r{i}]\nmatch = /{i}\nscopes = api:read\nresource = urn:ttl:{1000 + i}\n" for i in range(40)
+    )
     daemon = start(f"{auth.credential()}\n[upstream api]\nurl = {upstream.url}\n{routes}", "workers = 2")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda i: daemon.ask(target=f"/{i % 40}").status, range(160)))

@@ -31,7 +31,9 @@ def test_down_and_up_again(start, auth):
     server = ScriptedServer(port=port)
     assert daemon.ask().status == 200
     server.stop()
-    assert wait_until(lambda: (got := daemon.ask()).status == 502 and got, 10, "down again").kind == "upstream-unreachable"
+    assert (
+        wait_until(lambda: (got := daemon.ask()).status == 502 and got, 10, "down again").kind == "upstream-unreachable"
+    )
 
 
 def test_a_name_that_does_not_resolve(start, auth):
@@ -80,7 +82,10 @@ def test_idle_within_an_answer(simple, upstream):
     upstream.wait_no_connections()
 
 
-@pytest.mark.parametrize("proxy, route", [("", "timeout = 500ms"), ("request_timeout = 500ms", ""), ("request_timeout = 1m", "timeout = 500ms")])
+@pytest.mark.parametrize(
+    "proxy, route",
+    [("", "timeout = 500ms"), ("request_timeout = 500ms", ""), ("request_timeout = 1m", "timeout = 500ms")],
+)
 def test_the_whole_request_has_a_limit(simple, upstream, proxy, route):
     upstream.on = lambda exchange: exchange.wait_peer_closed(20)
     refused = simple(proxy, route).ask()

@@ -128,5 +128,7 @@ def test_clang_tidy_finds_a_fault(tmp_path, monkeypatch):
     )
     (tmp_path / "src/a.c").write_text("int f(int a)\n{\n    return a;\n}\n")
     assert clang.tidy_check(tmp_path / "build")
-    (tmp_path / "src/a.c").write_text("int f(int a)\n{\n    if (a)\n        return a;\n    else\n        return a;\n}\n")
+    (tmp_path / "src/a.c").write_text(
+        "int f(int a)\n{\n    if (a)\n        return a;\n    else\n        return a;\n}\n"
+    )
     assert not clang.tidy_check(tmp_path / "build")

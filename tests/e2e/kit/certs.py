@@ -38,7 +38,20 @@ class Certs:
         extensions.write_text(f"{extension}\n{LEAF}")
         openssl("req", *KEY, "-subj", f"/CN={common_name}", "-keyout", key, "-out", csr)
         openssl(
-            "x509", "-req", "-in", csr, "-days", 2, "-CAcreateserial", "-out", crt, "-extfile", extensions,
-            "-CA", self.ca, "-CAkey", self.key_of(self.ca),
+            "x509",
+            "-req",
+            "-in",
+            csr,
+            "-days",
+            2,
+            "-CAcreateserial",
+            "-out",
+            crt,
+            "-extfile",
+            extensions,
+            "-CA",
+            self.ca,
+            "-CAkey",
+            self.key_of(self.ca),
         )
         return crt
