@@ -142,6 +142,8 @@ static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
     // What could not be written is offered again from wherever it lies by then; OpenSSL refuses
     // that unless told so.
     SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
+    // libcurl has them given back after each record: allocated, and wiped, with every request.
+    SSL_CTX_clear_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ctx, 1); // a record's head and body with one read
     return CURLE_OK;
 }
