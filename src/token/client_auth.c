@@ -139,7 +139,8 @@ static bool add_secret(const struct client_auth *auth, struct buf *header, struc
     if (auth->credential->auth_method == AUTH_CLIENT_SECRET_BASIC)
         return add_basic(auth, header, shown, err);
     return add_param(form, STR("client_id"), id, err) &&
-           add_param(form, STR("client_secret"), auth->secret, err);
+           add_param(form, STR("client_secret"), auth->secret, err) &&
+           client_auth_form_encode(auth->secret, shown);
 }
 
 // -- assertions (RFC 7523) ---------------------------------------------------------------------
