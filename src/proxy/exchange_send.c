@@ -2,6 +2,8 @@
 // The way out: the tokens of the route, waited for if need be, the head that bears them, and the
 // second try after the upstream refused them. No request leaves without all the tokens its route
 // asks for.
+#include <assert.h>
+
 #include "base/log.h"
 #include "http/server.h"
 #include "proxy/inject.h"
@@ -47,9 +49,12 @@ static bool exchange_prove(struct exchange *exchange, struct inject_input *input
 {
     const struct config_route *route = exchange->choice.route;
     const struct token *bound = NULL;
-    for (size_t i = 0; route && i < route->slot_count; i++)
-        if (input->tokens[i]->binding && !is_left_out(exchange, input->tokens[i]))
-            bound = input->tokens[i];
+    for (size_t i = 0; route && i < route->slot_count; i++) {
+        const struct token *token = input->tokens[i];
+        assert(token); // no request gets here without all of them
+        if (token->binding && !is_left_out(exchange, token))
+            bound = token;
+    }
     if (!bound)
         return true;
     struct buf url;
