@@ -120,7 +120,7 @@ static bool get_tokens(struct config *config)
     for (size_t i = 0; i < count; i++)
         tokens[i].slot = config->slots[i];
     log_set_level(LOG_WARN);
-    bool is_ok = daemon_prepare_process(&err) && live_get(config, false, tokens, count, &err);
+    bool is_ok = live_get(config, false, tokens, count, &err);
     if (is_ok)
         live_table_print(stdout, tokens, count);
     else
@@ -136,6 +136,11 @@ static int check_file(const char *path, bool is_live)
 {
     struct config_faults faults = {0};
     struct config *config = config_inspect(path, &faults);
+    struct err err;
+    // Before the keys are looked at: OpenSSL takes our memory functions only while it holds
+    // nothing.
+    if (is_live && !daemon_prepare_process(&err))
+        config_faults_add(&faults, (struct config_place){config->path, 0}, "%s", err.text);
     if (config->files.count)
         check_compiled(config, &faults);
     check_tokens(config, &faults);

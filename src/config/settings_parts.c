@@ -109,7 +109,7 @@ const struct setting settings_route[] = {
      .fallback = "yes", .choices = replay_words,
      .help = "Whether a request that the upstream answers with 401 is sent once more, with a new "
              "token. yes: any method, for a 401 says that the request was not carried out; "
-             "safe-methods: GET, HEAD, OPTIONS and TRACE only; no: the 401 is passed on. "
+             "safe-methods: GET, HEAD and OPTIONS only; no: the 401 is passed on. "
              "insufficient_scope is never a reason to.",
      .example = "safe-methods"},
     {SIZE("replay_limit", config_route, replay_limit), .section = SECTION_ROUTE, .fallback = "64k",
