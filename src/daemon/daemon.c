@@ -36,16 +36,6 @@ const char *daemon_address(const struct daemon *daemon, size_t i)
     return i < daemon->bound.count ? daemon->bound.items[i] : NULL;
 }
 
-struct loop *daemon_loop(struct daemon *daemon)
-{
-    return daemon->loop;
-}
-
-struct keeper *daemon_keeper(struct daemon *daemon)
-{
-    return daemon->keeper;
-}
-
 // -- building ----------------------------------------------------------------------------------
 
 // The kernel spreads TCP connections over the workers' own sockets; a unix socket is shared.

@@ -25,8 +25,6 @@ void daemon_free(struct daemon *daemon);
 // The address that the i-th `listen` was bound to ("127.0.0.1:40123" for port 0); NULL past the
 // end.
 const char *daemon_address(const struct daemon *daemon, size_t i);
-struct loop *daemon_loop(struct daemon *daemon);     // for posting to the control thread
-struct keeper *daemon_keeper(struct daemon *daemon); // control thread only
 
 // Process-wide preparation, once, before any thread: ignores SIGPIPE, umask, core dumps off, clears
 // environment variables that would change what libraries do, raises the descriptor limit,

@@ -147,11 +147,6 @@ void multi_free(struct multi *multi)
     mem_free(multi);
 }
 
-void *multi_handle(struct multi *multi)
-{
-    return multi->handle;
-}
-
 bool multi_add(struct multi *multi, void *easy, struct err *err)
 {
     CURLMcode code = curl_multi_add_handle(multi->handle, easy);

@@ -19,7 +19,6 @@ struct multi *multi_new(struct loop *loop, multi_done_fn *on_done, void *arg,
                         struct err *err) WARN_UNUSED;
 // All easy handles must have been removed. Not from inside on_done of the same multi.
 void multi_free(struct multi *multi);
-void *multi_handle(struct multi *multi); // CURLM *, for curl_multi_setopt
 bool multi_add(struct multi *multi, void *easy, struct err *err) WARN_UNUSED;
 void multi_remove(struct multi *multi, void *easy);
 

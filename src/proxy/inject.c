@@ -226,17 +226,12 @@ static bool put_field(struct buf *out, struct str name, struct str value)
 
 static bool put_target(const struct inject_input *input, struct buf *out)
 {
-    const struct config_url *url = &input->upstream->url;
-    struct str base = str_of(url->path);
-    bool is_asterisk = str_eq(input->rest, STR("*"));
+    struct str base = str_of(input->upstream->url.path);
+    if (str_eq(input->rest, STR("*")))
+        return put(out, input->rest);
     bool is_ok = true;
-    if (input->via_http_proxy)
-        is_ok = put(out, url->is_https ? STR("https://") : STR("http://")) &&
-                put(out, str_of(url->authority));
-    if (is_asterisk) // in absolute-form: no path at all
-        return is_ok && (input->via_http_proxy || put(out, input->rest));
     if (base.len > 1 || !input->rest.len)
-        is_ok = is_ok && put(out, base);
+        is_ok = put(out, base);
     is_ok = is_ok && put(out, input->rest);
     if (input->has_query)
         is_ok = is_ok && put(out, STR("?")) && put(out, input->query);
@@ -380,7 +375,9 @@ bool inject_url(const struct inject_input *input, struct buf *out)
 {
     const struct config_url *url = &input->upstream->url;
     struct inject_input plain = *input;
-    plain.via_http_proxy = plain.has_query = false;
+    plain.has_query = false;
+    if (str_eq(plain.rest, STR("*"))) // about the server as a whole: RFC 9112 3.2.4
+        plain.rest = STR("/");
     return put(out, url->is_https ? STR("https://") : STR("http://")) &&
            put(out, str_of(url->authority)) && put_target(&plain, out);
 }

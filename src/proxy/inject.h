@@ -28,7 +28,6 @@ struct inject_input {
     bool has_length;  // body framing decided by the caller
     uint64_t content_length;
     bool is_chunked;
-    bool via_http_proxy; // upstream proxy without tunnel: absolute-form
     bool client_is_http10;
 };
 

@@ -65,11 +65,6 @@ void proxy_free(struct proxy *proxy)
     mem_free(proxy);
 }
 
-size_t proxy_exchange_count(const struct proxy *proxy)
-{
-    return proxy->exchange_count;
-}
-
 struct exchange *exchange_new(struct proxy *proxy)
 {
     struct list *link = list_take_first(&proxy->spare);
@@ -81,14 +76,12 @@ struct exchange *exchange_new(struct proxy *proxy)
         exchange = mem_alloc(sizeof *exchange);
         exchange_init(exchange, proxy);
     }
-    proxy->exchange_count++;
     return exchange;
 }
 
 void exchange_release(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
-    proxy->exchange_count--;
     if (proxy->spare_count >= SPARE_MAX) {
         exchange_free(exchange);
         return;

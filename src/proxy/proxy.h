@@ -18,6 +18,5 @@ void proxy_free(struct proxy *proxy); // after its server
 
 // For server_new(); the argument is the proxy.
 const struct server_ops *proxy_server_ops(void);
-size_t proxy_exchange_count(const struct proxy *proxy); // under way
 
 #endif

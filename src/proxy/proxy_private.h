@@ -18,7 +18,7 @@ struct proxy {
     char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
     char instance[32];   // pseudonym of this process in Via
     struct list spare;   // of struct exchange
-    size_t spare_count, exchange_count;
+    size_t spare_count;
     struct fields reply_fields; // filled and used within one call
 };
 

@@ -31,7 +31,7 @@ struct make { // what differs from a plain GET /x with one token
     const char *method, *rest, *query, *base;
     const char *fields[12][2];
     int client_authorization;
-    bool is_pass, has_session, has_no_token, is_http10, via_http_proxy, is_chunked, has_length;
+    bool is_pass, has_session, has_no_token, is_http10, is_chunked, has_length;
     uint64_t length;
     struct config_header upstream_set[3], route_set[3];
     const char *upstream_remove[3], *route_remove[3];
@@ -91,7 +91,6 @@ static struct made make_with(const struct make *make, size_t max)
         .has_length = make->has_length,
         .content_length = make->length,
         .is_chunked = make->is_chunked,
-        .via_http_proxy = make->via_http_proxy,
         .client_is_http10 = make->is_http10,
     };
     made.verdict = inject_check(&input);
@@ -153,12 +152,6 @@ static void test_request_line(void **state)
         {"root alone", {.rest = ""}, HEAD("GET / HTTP/1.1") VIA AUTH END},
         {"root", {.rest = "/"}, HEAD("GET / HTTP/1.1") VIA AUTH END},
         {"asterisk", {.method = "OPTIONS", .rest = "*"}, HEAD("OPTIONS * HTTP/1.1") VIA AUTH END},
-        {"through a proxy",
-         {.via_http_proxy = true, .base = "/v1", .query = "q"},
-         HEAD("GET https://api.example.com/v1/x?q HTTP/1.1") VIA AUTH END},
-        {"asterisk through a proxy",
-         {.via_http_proxy = true, .method = "OPTIONS", .rest = "*"},
-         HEAD("OPTIONS https://api.example.com HTTP/1.1") VIA AUTH END},
         {"odd method", {.method = "M-SEARCH"}, HEAD("M-SEARCH /x HTTP/1.1") VIA AUTH END},
         {"client's Host",
          {.fields = {{"Host", "localhost:8080"}, {"hOST", "x"}}},
