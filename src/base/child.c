@@ -1,40 +1,39 @@
 // SPDX-License-Identifier: MIT
-// See child.h. Owns processes from their start until they are reaped, and what is known of them in
-// between. It refuses to know what is run and why, and never gives a command line to a shell.
-// Invariants: the process leads a group of its own, and stays unreaped, so that the group's number
-// is its own, until the group has been killed; a child whose result was told, or is no longer
-// wanted, waits in `dying` for its process to end.
+// See child.h. Owns processes from their start until they are reaped, by itself or by the helper,
+// and what is known of them in between. It refuses to know what is run and why, and never gives a
+// command line to a shell. Invariants: the process leads a group of its own, and stays unreaped, so
+// that the group's number is its own, until the group has been killed; a child whose result was
+// told, or is no longer wanted, waits in `dying` for its process to end.
 #include "base/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/helper.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/spawn.h"
 
 #define CHUNK       4096
 #define CHUNKS_MAX  32 // at a time: more than a pipe holds
 #define ERRORS_KEPT 1024
-#define ENV_MAX     64
 #define REPEAT_MIN  12 // so many bytes of a secret in a row are no accident
 
 struct child {
     struct loop *loop;
     child_done_fn *done; // NULL: dying
     void *arg;
-    pid_t pid;
-    struct watch exit_watch;                 // pidfd
+    pid_t pid;                               // 0: the helper's to know
+    struct watch exit_watch;                 // pidfd, or the line to the helper
     struct watch input_watch;                // fd -1: closed, as of all pipes
     struct watch output_watch, errors_watch; // what it writes
     struct timer timer;
@@ -95,7 +94,10 @@ static void child_free(struct child *child)
 
 static void kill_group(const struct child *child)
 {
-    kill(-child->pid, SIGKILL);
+    if (child->pid)
+        spawn_kill(child->pid);
+    else
+        shutdown(child->exit_watch.fd, SHUT_WR);
 }
 
 // From here on nobody asks for it: on_gone() frees it.
@@ -245,25 +247,55 @@ static void on_timeout(struct timer *timer)
     child_break(CONTAINER_OF(timer, struct child, timer), CHILD_TIMEOUT);
 }
 
+// How it ended; false: it has not.
+static bool reap(struct child *child, struct helper_report *out)
+{
+    siginfo_t info = {0};
+    kill_group(child);
+    int failed = waitid(P_PIDFD, (id_t)child->exit_watch.fd, &info, WEXITED | WNOHANG);
+    if (!failed && !info.si_pid)
+        return false;
+    bool is_exit = failed || info.si_code == CLD_EXITED; // failed: somebody else reaped it
+    *out = (struct helper_report){.outcome = is_exit ? HELPER_EXITED : HELPER_SIGNALLED,
+                                  .code = failed ? -1 : info.si_status};
+    return true;
+}
+
+static bool hear(const struct child *child, struct helper_report *out)
+{
+    ssize_t got = recv(child->exit_watch.fd, out, sizeof *out, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (got != (ssize_t)sizeof *out) {
+        *out = (struct helper_report){.outcome = HELPER_NOT_STARTED};
+        err_set(&out->why, "the process that starts commands is gone; restart bearerd");
+    }
+    return true;
+}
+
+static void tell_end(struct child *child, const struct helper_report *report)
+{
+    enum child_end end = report->outcome == HELPER_EXITED      ? CHILD_EXITED
+                         : report->outcome == HELPER_SIGNALLED ? CHILD_SIGNALLED
+                                                               : CHILD_NOT_STARTED;
+    read_all(child);
+    child_let_go(child);
+    if (end == CHILD_NOT_STARTED) {
+        child->errors_len = 0;
+        keep_errors(child, str_of(report->why.text));
+    }
+    child_tell(child, child->done, is_too_much(child) ? CHILD_TOO_MUCH : end, report->code);
+}
+
 static void on_gone(struct watch *watch, unsigned ready)
 {
     struct child *child = CONTAINER_OF(watch, struct child, exit_watch);
+    struct helper_report report = {.code = 0};
     (void)ready;
-    siginfo_t info = {0};
-    kill_group(child);
-    int failed = waitid(P_PIDFD, (id_t)watch->fd, &info, WEXITED | WNOHANG);
-    if (!failed && !info.si_pid)
+    if (!(child->pid ? reap(child, &report) : hear(child, &report)))
         return;
-    bool is_exit = failed || info.si_code == CLD_EXITED; // failed: somebody else reaped it
-    if (child->done) {
-        read_all(child);
-        child_let_go(child);
-        child_tell(child, child->done,
-                   is_too_much(child) ? CHILD_TOO_MUCH
-                   : is_exit          ? CHILD_EXITED
-                                      : CHILD_SIGNALLED,
-                   failed ? -1 : info.si_status);
-    }
+    if (child->done)
+        tell_end(child, &report);
     child_free(child);
 }
 
@@ -294,13 +326,9 @@ static int pipe_open(struct child *child, struct watch *watch, unsigned events, 
     return -1;
 }
 
-struct ends { // the new process's
-    int input, output, errors;
-};
-
 // The order is that of spawn(): if the numbers 0 to 2 are free here, of theirs only the first can
 // get one of them, and it is moved before anything else is put in its place.
-static bool ends_open(struct child *child, struct ends *out, struct err *err)
+static bool ends_open(struct child *child, struct spawn_ends *out, struct err *err)
 {
     out->input = pipe_open(child, &child->input_watch, LOOP_WRITE, err);
     if (out->input >= 0)
@@ -310,82 +338,12 @@ static bool ends_open(struct child *child, struct ends *out, struct err *err)
     return out->errors >= 0 && (out->output >= 0 || !child->output_max);
 }
 
-static void ends_close(struct ends *ends)
+static void ends_close(struct spawn_ends *ends)
 {
     const int all[] = {ends->input, ends->output, ends->errors};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i] >= 0)
             close(all[i]);
-}
-
-// Whoever may write to the file may do what we may.
-static bool check_command(const char *path, struct err *err)
-{
-    struct stat file;
-    if (path[0] != '/')
-        return err_set(err, "cannot start %s: it is no absolute path", path);
-    if (stat(path, &file))
-        return err_errno(err, "cannot start %s", path);
-    if (!S_ISREG(file.st_mode))
-        return err_set(err, "cannot start %s: it is no regular file", path);
-    if (file.st_uid != 0 && file.st_uid != geteuid())
-        return err_set(err, "cannot start %s: it belongs to another user", path);
-    return !(file.st_mode & S_IWOTH) ||
-           err_set(err, "cannot start %s: everybody may write to it", path);
-}
-
-static bool spawn(const struct child_request *request, const struct ends *ends, char **env,
-                  pid_t *out_pid, struct err *err)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                              POSIX_SPAWN_SETPGROUP);
-    posix_spawnattr_setsigmask(&attributes, &none); // ours are blocked or ignored
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    int failed = posix_spawn_file_actions_adddup2(&actions, ends->input, STDIN_FILENO);
-    if (!failed && ends->output >= 0)
-        failed = posix_spawn_file_actions_adddup2(&actions, ends->output, STDOUT_FILENO);
-    else if (!failed)
-        failed =
-            posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    if (!failed)
-        failed = posix_spawn_file_actions_adddup2(&actions, ends->errors, STDERR_FILENO);
-    if (!failed)
-        failed = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-    if (!failed)
-        failed = posix_spawn(out_pid, request->argv[0], &actions, &attributes,
-                             mem_unconst(request->argv), env);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    errno = failed;
-    return !failed || err_errno(err, "cannot start %s", request->argv[0]);
-}
-
-static bool start_process(struct child *child, const struct child_request *request,
-                          const struct ends *ends, struct err *err)
-{
-    char *env[ENV_MAX + 4] = {mem_unconst("PATH=/usr/sbin:/usr/bin:/sbin:/bin"),
-                              mem_unconst("LANG=C.UTF-8")};
-    const char *home = getenv("HOME");
-    struct buf line;
-    buf_init(&line, 4096);
-    size_t count = 2;
-    if (home && buf_printf(&line, "HOME=%s", home))
-        env[count++] = buf_take(&line);
-    char *home_line = env[2];
-    for (size_t i = 0; request->env && request->env[i] && i < ENV_MAX; i++)
-        env[count++] = mem_unconst(request->env[i]);
-    bool ok = spawn(request, ends, env, &child->pid, err);
-    mem_free(home_line);
-    buf_fini(&line);
-    return ok;
 }
 
 static bool watch_process(struct child *child, struct err *err)
@@ -400,6 +358,25 @@ static bool watch_process(struct child *child, struct err *err)
     // Without a descriptor there is no other way to know; of a killed process it is soon over.
     kill_group(child);
     waitpid(child->pid, NULL, 0);
+    return false;
+}
+
+static bool start_here(struct child *child, const struct child_request *request,
+                       const struct spawn_ends *ends, struct err *err)
+{
+    return spawn_start(request->argv, request->env, ends, &child->pid, err) &&
+           watch_process(child, err);
+}
+
+static bool start_by_helper(struct child *child, const struct child_request *request,
+                            const struct spawn_ends *ends, struct err *err)
+{
+    int line = helper_run(request->argv, request->env, ends, err);
+    if (line < 0)
+        return false;
+    if (watch_start(child->loop, &child->exit_watch, line, LOOP_READ, err))
+        return true;
+    close(line); // which has it killed
     return false;
 }
 
@@ -433,11 +410,11 @@ struct child *child_start(struct loop *loop, const struct child_request *request
                           child_done_fn *done, void *arg, struct err *err)
 {
     struct child *child = child_new(loop, request);
-    struct ends ends = {-1, -1, -1};
+    struct spawn_ends ends = {-1, -1, -1};
     want_exit_status();
-    bool ok = buf_append(&child->input, request->input) && check_command(request->argv[0], err) &&
-              ends_open(child, &ends, err) && start_process(child, request, &ends, err) &&
-              watch_process(child, err);
+    bool ok = buf_append(&child->input, request->input) && spawn_check(request->argv[0], err) &&
+              ends_open(child, &ends, err) &&
+              (helper_is_used() ? start_by_helper : start_here)(child, request, &ends, err);
     ends_close(&ends);
     if (!ok) {
         child_free(child);
@@ -469,6 +446,9 @@ void child_describe(const struct child_result *result, uint64_t timeout_ms, char
         break;
     case CHILD_TOO_MUCH:
         snprintf(how, sizeof how, "too much output");
+        break;
+    case CHILD_NOT_STARTED:
+        snprintf(how, sizeof how, "it did not start");
         break;
     }
     snprintf(out, out_size, "%s%s%s", how, result->error_text[0] ? ": " : "", result->error_text);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // One run of an outside command on a loop: no shell, a clean environment, bytes in on stdin,
 // bounded bytes out, a time limit after which its whole process group is killed. The caller's
-// thread never waits. The process must ignore SIGPIPE: commands need not read their input.
+// thread never waits. The process must ignore SIGPIPE: commands need not read their input. Where
+// there is a helper (helper.h), it starts them, and this process does not fork.
 #ifndef BASE_CHILD_H
 #define BASE_CHILD_H
 
@@ -28,7 +29,8 @@ enum child_end {
     CHILD_EXITED,    // code: exit status
     CHILD_SIGNALLED, // code: signal
     CHILD_TIMEOUT,
-    CHILD_TOO_MUCH, // output above output_max
+    CHILD_TOO_MUCH,    // output above output_max
+    CHILD_NOT_STARTED, // error_text says why
 };
 
 struct child_result { // borrowed for the call
@@ -40,9 +42,10 @@ struct child_result { // borrowed for the call
 
 typedef void child_done_fn(void *arg, const struct child_result *result);
 
-// NULL and err when it cannot be started; otherwise done follows once, from the loop, unless
-// cancelled; the child is no more when done is called. Whatever the command leaves behind in its
-// process group is killed when it ends: what shall live on must leave the group (setsid).
+// NULL and err when it is plain that it cannot be started; otherwise done follows once, from the
+// loop, unless cancelled; the child is no more when done is called. Whatever the command leaves
+// behind in its process group is killed when it ends: what shall live on must leave the group
+// (setsid).
 struct child *child_start(struct loop *loop, const struct child_request *request,
                           child_done_fn *done, void *arg, struct err *err) WARN_UNUSED;
 void child_cancel(struct child *child); // kills it

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Outside commands, well-behaved and not (T-17). Each test starts real processes, and in the end
-// none may be left, neither running nor as a zombie.
+// Outside commands, well-behaved and not (T-17), started by this process and by its helper. Each
+// test starts real processes, and in the end none may be left, neither running nor as a zombie.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +17,12 @@
 
 #include <cmocka.h>
 
+#include "../support/children.h"
 #include "base/child.h"
+#include "base/helper.h"
 
 static struct loop *loop;
+static pid_t helper; // 0: there is none
 
 struct outcome {
     unsigned calls;
@@ -53,13 +56,15 @@ static int set_up(void **state)
 static bool has_children(void)
 {
     siginfo_t info; // it does not reap them
+    if (helper)
+        return children_of(helper, NULL, 0) > 0;
     return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != -1 || errno != ECHILD;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 500 && (i < 100 || has_children()); i++)
         loop_turn(loop, 1);
     assert_false(has_children());
     loop_free(loop);
@@ -493,6 +498,39 @@ static void test_argv(void **state)
     assert_null(child_argv_parse(many, NULL));
 }
 
+static bool settle(void *arg, struct err *err)
+{
+    (void)arg;
+    (void)err;
+    return true;
+}
+
+static bool permits(void *arg, const char *const *argv, const char *const *env)
+{
+    (void)arg;
+    (void)env;
+    return argv[0] != NULL;
+}
+
+static int start_helper(void **state)
+{
+    static const struct helper_setup setup = {.settle = settle, .permits = permits};
+    struct err err;
+    (void)state;
+    setenv("HOME", "/the/home", 1);
+    if (!helper_start(&setup, &err) || children_of(getpid(), &helper, 1) != 1)
+        return -1;
+    return 0;
+}
+
+static int stop_helper(void **state)
+{
+    (void)state;
+    helper_stop();
+    helper = 0;
+    return 0;
+}
+
 int main(void)
 {
 #define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -505,5 +543,12 @@ int main(void)
         WITH_LOOP(test_cannot_start),    cmocka_unit_test(test_error_repeats),
         cmocka_unit_test(test_argv),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest by_helper[] = {
+        WITH_LOOP(test_bytes_through), WITH_LOOP(test_hostile_values),
+        WITH_LOOP(test_clean_start),   WITH_LOOP(test_free_descriptors),
+        WITH_LOOP(test_bad_commands),  WITH_LOOP(test_input_is_not_read),
+        WITH_LOOP(test_last_words),    WITH_LOOP(test_cancel),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed + cmocka_run_group_tests(by_helper, start_helper, stop_helper);
 }
