@@ -288,7 +288,8 @@ void helper_live(int socket, const struct helper_setup *setup)
                prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1)))
         ok = err_errno(&failure, "cannot prepare the process that starts commands");
     (void)!send(socket, &failure, sizeof failure, MSG_NOSIGNAL);
-    while (ok)
+    if (!ok)
+        _exit(1);
+    for (;;)
         turn();
-    _exit(1);
 }

@@ -32,6 +32,9 @@ DOORS = {
     r"openssl/.*": r"(token/\w+|http/(link|multi))\.c",
     r"sqlite3\.h": r"token/store_sqlite\.c",
     r"sys/epoll\.h": r"base/loop\.c",
+    r"seccomp\.h": r"base/syscalls\.c",
+    r"linux/landlock\.h": r"base/landlock\.c",
+    r"linux/capability\.h": r"base/rights\.c",
 }
 
 # What comes with the compiler and libc: no door needed, headers of ours may use it.

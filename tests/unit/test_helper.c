@@ -268,14 +268,16 @@ static void test_helper_dies(void **state)
 
 static bool is_running(pid_t pid)
 {
-    char path[64], state = 'Z';
+    char path[64], line[512] = "";
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *file = fopen(path, "r");
-    if (file && fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-        state = 'Z';
-    if (file)
-        fclose(file);
-    return state != 'Z';
+    if (!file)
+        return false;
+    if (!fgets(line, sizeof line, file))
+        line[0] = '\0';
+    fclose(file);
+    const char *state = strrchr(line, ')'); // "PID (NAME) STATE …"
+    return state && strlen(state) > 2 && state[2] != 'Z';
 }
 
 // A process of its own uses the helper, with a command that hangs, and is killed.
