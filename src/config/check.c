@@ -317,6 +317,7 @@ void draft_check(struct draft *draft)
         case SECTION_PROXY:
             check_listen(draft, section);
             check_socket_users(draft, section);
+            check_process(draft, section);
             check_secret(draft, section, "client_key",
                          ((struct config *)section->object)->client_key);
             break;

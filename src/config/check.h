@@ -7,6 +7,7 @@
 #include "config/draft.h"
 
 void check_credential(struct draft *draft, const struct draft_section *section);
+void check_process(struct draft *draft, const struct draft_section *section);
 
 void check_missing(struct draft *draft, const struct draft_section *section, const char *key);
 // NULL secrets pass. One that cannot be read now is a warning (T34).

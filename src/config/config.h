@@ -62,6 +62,7 @@ enum config_auth_method {
 enum config_replay { REPLAY_NO, REPLAY_YES, REPLAY_SAFE_METHODS };
 enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
 enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
+enum config_sandbox { SANDBOX_AUTO, SANDBOX_OFF, SANDBOX_STRICT };
 enum config_client_auth { CLIENT_AUTH_REPLACE, CLIENT_AUTH_KEEP, CLIENT_AUTH_REJECT };
 
 struct config_scope { // a line of [scopes CREDENTIAL]: Alias = wire-value ; description
@@ -226,6 +227,8 @@ struct config {
     uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t request_timeout_ms, drain_timeout_ms;
     uint64_t listen_mode; // unix sockets: file mode
+    char *user, *group;   // to become when started as root; NULL: stay, and the user's own
+    int sandbox;          // enum config_sandbox
     struct config_store store;
     // [log]
     int log_level; // enum log_level

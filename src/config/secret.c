@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "config/env.h"
 
 enum secret_kind { SECRET_LITERAL, SECRET_ENV, SECRET_FILE };
 
@@ -34,7 +35,7 @@ static bool read_env(struct secret *secret, struct str name, struct err *err)
     if (!is_name(name, false))
         return err_set(err, "env: must be followed by a variable's name");
     secret->kind = SECRET_ENV;
-    const char *value = getenv(str_from(str_of(secret->origin), 4).ptr);
+    const char *value = env_get_secret(str_from(str_of(secret->origin), 4).ptr);
     if (!value)
         return err_set(err, "the environment variable %.*s is not set", STR_ARG(name));
     if (!*value)
@@ -147,4 +148,9 @@ bool secret_read(const struct secret *secret, struct buf *out, struct err *err)
 const char *secret_origin(const struct secret *secret)
 {
     return secret->origin;
+}
+
+const char *secret_path(const struct secret *secret)
+{
+    return secret->path;
 }

@@ -3,6 +3,8 @@
 #include "config/config.h"
 #include "config/settings_rows.h"
 
+static const char *const sandboxes[] = {"auto", "off", "strict", NULL}; // enum config_sandbox
+
 const struct setting settings_proxy[] = {
     {WORDS("listen", config, listen), .section = SECTION_PROXY,
      .flags = SETTING_REPEATS | SETTING_NO_EMPTY, .fallback = "127.0.0.1:8080", .item = item_listen,
@@ -70,6 +72,22 @@ const struct setting settings_proxy[] = {
     {MODE("socket_mode", config, listen_mode), .section = SECTION_PROXY, .fallback = "0660",
      .min = 0, .max = 0777, .help = "Permission bits of unix: sockets, in octal.",
      .example = "0600"},
+    {TEXT("user", config, user), .section = SECTION_PROXY, .flags = SETTING_NO_EMPTY,
+     .item = item_text,
+     .help = "User, by name or number, to become when started as root; commands run as this user, "
+             "too. It must be able to read the configuration and the files named in it: they are "
+             "read again later.",
+     .more = "bearerd stays who it was started as", .example = "bearerd"},
+    {TEXT("group", config, group), .section = SECTION_PROXY, .flags = SETTING_NO_EMPTY,
+     .item = item_text, .help = "Group, by name or number, to go with user.",
+     .more = "the user's own", .example = "bearerd"},
+    {CHOICE("sandbox", config, sandbox), .section = SECTION_PROXY, .fallback = "auto",
+     .choices = sandboxes,
+     .help = "Whether bearerd gives up, once it has started, what it does not need: files outside "
+             "of the folders it has been told of (Landlock) and system calls a proxy does not make "
+             "(seccomp). auto takes what the kernel has; strict does not start without both, nor "
+             "as root; off is for tracing and debugging.",
+     .example = "strict"},
 };
 const size_t settings_proxy_count = ARRAY_LEN(settings_proxy);
 

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// What a configuration makes bearerd use, which commands the helper takes for named by it, and
+// which variables are hidden.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "../support/config_text.h"
+#include "config/env.h"
+#include "config/uses.h"
+#include "daemon/commands.h"
+
+#define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const char upstream[] = "[upstream api]\nurl = https://api.example.com\n";
+static const char all[] =
+    "[proxy]\nlisten = unix:/run/bearerd/a.sock\nlisten = 127.0.0.1:80\n"
+    "client_key = file:keys/client\n"
+    "[store]\nurl = sqlite:/var/lib/bearerd/tokens.db\nkey = literal-key-of-the-store\n"
+    "[credential main]\ntoken_url = https://idp.example.com/token\nclient_id = a\n"
+    "client_secret = file:/run/secrets/one\non_token_update = /bin/hook 'an argument'\n"
+    "[credential command]\nsource = exec\ncommand = /bin/get-token\n"
+    "[credential login]\nsource = login\nlogin_url = https://api.example.com/login\n"
+    "login_body = {\"p\":\"%{file:/run/secrets/two}\"}\nlogin_token = /t\nlogin_ttl = 1m\n"
+    "[credential federated]\ntoken_url = https://idp.example.com/token\n"
+    "auth_method = assertion_file\nassertion_file = /run/secrets/jwt\n";
+
+static struct config *load(const char *text)
+{
+    struct buf whole;
+    char *said;
+    buf_init(&whole, 65536);
+    assert_true(buf_printf(&whole, "%s%s", text, upstream));
+    char *copy = buf_take(&whole);
+    struct config *config = text_load(copy, &said);
+    if (!config)
+        fail_msg("%s", said);
+    mem_free(said);
+    mem_free(copy);
+    return config;
+}
+
+static void note(void *arg, enum config_use use, const char *value)
+{
+    static const char *const names[] = {"file", "store", "socket", "address", "command"};
+    const char *folder = strstr(value, text_folder);
+    assert_true(
+        buf_printf(arg, "%s %s\n", names[use], folder ? value + strlen(text_folder) + 1 : value));
+}
+
+static void test_uses(void **state)
+{
+    (void)state;
+    struct config *config = load(all);
+    struct buf found;
+    buf_init(&found, 65536);
+    config_visit_uses(config, note, &found);
+    char *text = buf_take(&found);
+    assert_string_equal(text, "file a.ini\n"
+                              "file /run/secrets/one\n"
+                              "command /bin/hook 'an argument'\n"
+                              "command /bin/get-token\n"
+                              "file /run/secrets/two\n"
+                              "file /run/secrets/jwt\n"
+                              "socket /run/bearerd/a.sock\n"
+                              "address 127.0.0.1:80\n"
+                              "file keys/client\n"
+                              "store /var/lib/bearerd/tokens.db\n");
+    mem_free(text);
+    config_unref(config);
+}
+
+static void test_commands(void **state) // T-17
+{
+    (void)state;
+    struct config *config = load(all);
+    struct commands *commands = commands_new(config);
+    config_unref(config);
+    const struct {
+        const char *const *argv, *const *env;
+        bool is_permitted;
+    } rows[] = {
+        {ARGV("/bin/hook", "an argument"), ARGV(NULL), true},
+        {ARGV("/bin/hook", "an argument"), ARGV("BEARERD_SCOPE=a"), true},
+        {ARGV("/bin/get-token"), ARGV(NULL), true},
+        {ARGV("/bin/hook"), ARGV(NULL), false},
+        {ARGV("/bin/hook", "an argument", "more"), ARGV(NULL), false},
+        {ARGV("/bin/hook", "another"), ARGV(NULL), false},
+        {ARGV("/bin/get-token", ""), ARGV(NULL), false},
+        {ARGV("/bin/sh", "-c", "id"), ARGV(NULL), false},
+        {ARGV("/bin/get-token"), ARGV("LD_PRELOAD=/tmp/x.so"), false},
+        {ARGV("/bin/get-token"), ARGV("BEARERD_A=1", "PATH=/tmp"), false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (commands_permit(commands, rows[i].argv, rows[i].env) != rows[i].is_permitted)
+            fail_msg("row %zu", i);
+    // The file was gone for a while, which takes everything away; then it names something new.
+    assert_false(commands_permit(commands, ARGV("/bin/hook", "an argument"), ARGV(NULL)));
+    text_write("a.ini", "[credential c]\nsource = exec\ncommand = /bin/new\n[nonsense]\n");
+    assert_true(commands_permit(commands, ARGV("/bin/new"), ARGV(NULL)));
+    text_remove("a.ini");
+    commands_free(commands);
+}
+
+static void test_hidden_variables(void **state) // T-9
+{
+    (void)state;
+    setenv("TEST_SECRET", "canary", 1);
+    setenv("TEST_PLAIN", "plain", 1);
+    setenv("TEST_TAKEN", "taken", 1);
+    const char *where = getenv("TEST_SECRET");
+    assert_string_equal(env_get_secret("TEST_SECRET"), "canary");
+    assert_string_equal(env_get("TEST_PLAIN"), "plain");
+    assert_null(env_get_secret("TEST_MISSING"));
+    env_hide();
+    env_take_away("TEST_TAKEN");
+    env_take_away("TEST_MISSING");
+    assert_string_equal(where, "");
+    assert_string_equal(getenv("TEST_SECRET"), "");
+    assert_string_equal(getenv("TEST_PLAIN"), "plain");
+    assert_null(getenv("TEST_TAKEN"));
+    // Known here all the same, by whichever way a configuration names it.
+    assert_string_equal(env_get_secret("TEST_SECRET"), "canary");
+    assert_string_equal(env_get("TEST_SECRET"), "canary");
+    assert_string_equal(env_get("TEST_TAKEN"), "taken");
+    struct config *config = load("[proxy]\naccept_hosts = ${TEST_TAKEN}\n"
+                                 "client_key = env:TEST_SECRET\n");
+    assert_string_equal(config->accept_hosts.items[0], "taken");
+    struct buf key;
+    buf_init(&key, 100);
+    assert_true(secret_read(config->client_key, &key, NULL));
+    assert_true(str_eq(buf_str(&key), STR("canary")));
+    buf_fini(&key);
+    config_unref(config);
+    env_hide(); // nothing more to hide
+    env_forget();
+    assert_string_equal(env_get("TEST_SECRET"), "");
+    assert_null(env_get("TEST_TAKEN"));
+}
+
+static void test_users(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines, *said;
+    } rows[] = {
+        {"user = nobody\ngroup = nogroup\n", ""},
+        {"user = no-such-user\n", "2: [proxy] user: there is no user \"no-such-user\"\n"},
+        {"group = nogroup\n", "2: [proxy] group: has no effect without user\n"},
+        {"sandbox = stric\n",
+         "2: [proxy] sandbox: unknown value \"stric\"; did you mean \"strict\"?\n"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[300], *said;
+        snprintf(text, sizeof text, "[proxy]\n%s%s[route r]\nmatch = /**\ncredential = none\n",
+                 rows[i].lines, upstream);
+        struct config *config = text_load(text, &said);
+        assert_string_equal(said, rows[i].said);
+        mem_free(said);
+        config_unref(config);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_uses),
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_hidden_variables),
+        cmocka_unit_test(test_users),
+    };
+    return cmocka_run_group_tests(tests, text_setup, text_teardown);
+}
