@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/helper.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "config/config.h"
+#include "daemon/confine.h"
 #include "daemon/daemon.h"
 #include "http/multi.h"
 #include "http/server.h"
@@ -36,11 +38,12 @@ static int serve(struct config *config)
         log_warn("config.warning", F_TEXT("file", warning->file), F_NUM("line", warning->line),
                  F_TEXT("text", warning->message));
     }
-    struct daemon *daemon = daemon_new(config, &err);
+    struct daemon *daemon = daemon_confine(config, &err) ? daemon_new(config, &err) : NULL;
     bool ok = daemon && daemon_run(daemon, &err);
     if (!ok)
         fprintf(stderr, "bearerd: %s\n", err.text);
     daemon_free(daemon);
+    helper_stop();
     return ok ? EXIT_DONE : EXIT_FAILED;
 }
 

@@ -4,37 +4,83 @@
 // library does.
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "config/env.h"
 #include "daemon/daemon.h"
+#include "daemon/process.h"
 #include "http/multi.h"
+
+#define IGNORED_MAX 512
+
+static char ignored[IGNORED_MAX]; // names, each with a space behind it
+static struct rlimit first_limit;
+
+// Proxies would be obeyed by libraries, which may lead back to ourselves; the others change whom
+// TLS trusts, what names mean or which code is loaded, or write the keys of TLS to a file. A name
+// with a '*' stands for all that start so.
+static bool is_dangerous(struct str name)
+{
+    static const char *const names[] = {
+        "http_proxy",       "https_proxy",    "all_proxy",     "no_proxy",    "HTTP_PROXY",
+        "HTTPS_PROXY",      "ALL_PROXY",      "NO_PROXY",      "CURL_*",      "NETRC",
+        "SSL_CERT_FILE",    "SSL_CERT_DIR",   "SSLKEYLOGFILE", "OPENSSL_*",   "LD_*",
+        "GCONV_PATH",       "GLIBC_TUNABLES", "HOSTALIASES",   "LOCALDOMAIN", "LOCPATH",
+        "RESOLV_HOST_CONF", "MALLOC_*",       "SQLITE_TMPDIR", "GETCONF_DIR",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct str known = str_of(names[i]);
+        bool is_start = str_ends(known, STR("*"));
+        known.len -= is_start;
+        if (is_start ? str_starts(name, known) : str_eq(name, known))
+            return true;
+    }
+    return false;
+}
 
 static void clear_environment(void)
 {
-    // Proxies would be obeyed by libraries, which may lead back to ourselves; the others change
-    // whom TLS trusts, or write its keys to a file.
-    static const char *const names[] = {
-        "http_proxy",   "https_proxy",   "HTTPS_PROXY",    "ALL_PROXY",     "all_proxy",
-        "NO_PROXY",     "no_proxy",      "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
-        "OPENSSL_CONF", "SSLKEYLOGFILE", "HTTP_PROXY",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        unsetenv(names[i]);
+    size_t len = 0;
+    for (size_t i = 0; environ && environ[i];) {
+        struct str name = str_of(environ[i]);
+        char copy[64];
+        if (!str_find(name, '=', &name.len) || name.len >= sizeof copy || !is_dangerous(name)) {
+            i++;
+            continue;
+        }
+        snprintf(copy, sizeof copy, "%.*s", STR_ARG(name));
+        if (len + name.len + 2 < sizeof ignored)
+            len += (size_t)snprintf(ignored + len, sizeof ignored - len, "%s ", copy);
+        env_take_away(copy); // those behind it move to the front
+    }
+}
+
+void process_log_ignored(void)
+{
+    if (ignored[0])
+        log_info("environment.ignored", F_STR("names", str_trim(str_of(ignored))));
 }
 
 static void raise_descriptor_limit(void)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit))
+    if (getrlimit(RLIMIT_NOFILE, &first_limit))
         return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit))
+    struct rlimit limit = {first_limit.rlim_max, first_limit.rlim_max};
+    if (first_limit.rlim_cur != limit.rlim_cur && setrlimit(RLIMIT_NOFILE, &limit))
         log_warn("process.descriptor_limit", F_TEXT("why", strerror(errno)));
+}
+
+void process_restore_descriptor_limit(void)
+{
+    if (first_limit.rlim_max)
+        setrlimit(RLIMIT_NOFILE, &first_limit);
 }
 
 bool daemon_prepare_process(struct err *err)

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// From a process that may do everything to one that may do what a proxy needs: user, capabilities,
+// secrets in the environment, the helper for commands, the sandbox.
+#ifndef DAEMON_CONFINE_H
+#define DAEMON_CONFINE_H
+
+#include "config/config.h"
+
+// Behind daemon_prepare_process(), before daemon_new() and any thread; nobody else may hold the
+// configuration yet. helper_stop() ends what it starts.
+bool daemon_confine(struct config *config, struct err *err) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+// See sandbox.h. Owns the list of what is in reach. Invariants: rules are for folders, not files,
+// because files are replaced (secrets are rotated, resolv.conf follows the network) and a rule
+// does not follow; and never for "/", which would be no rule at all.
+#include "daemon/sandbox.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/landlock.h"
+#include "base/log.h"
+#include "base/syscalls.h"
+#include "config/uses.h"
+
+struct rule {
+    char *path;
+    unsigned rights;
+};
+
+struct reach {
+    struct landlock *landlock; // NULL once it is enforced
+    struct rule *rules;
+    size_t count;
+};
+
+static struct reach *reach; // NULL: everything is in reach
+
+// What libraries read at any time: names (resolver and name services), certification authorities,
+// their own modules, the number of processors.
+static const struct {
+    const char *path;
+    unsigned rights;
+} system_rules[] = {
+    {"/etc", LANDLOCK_READ},
+    {"/usr", LANDLOCK_READ},
+    {"/lib", LANDLOCK_READ},
+    {"/lib64", LANDLOCK_READ},
+    {"/proc", LANDLOCK_READ},
+    {"/sys/devices/system/cpu", LANDLOCK_READ},
+    {"/run/systemd", LANDLOCK_READ},
+    {"/run/resolvconf", LANDLOCK_READ},
+    {"/run/NetworkManager", LANDLOCK_READ},
+    {"/run/connman", LANDLOCK_READ},
+    {"/run/nscd", LANDLOCK_READ},
+    {"/var/lib/sss", LANDLOCK_READ},
+    {"/var/lib/ca-certificates", LANDLOCK_READ},
+    {"/dev/null", LANDLOCK_READ | LANDLOCK_WRITE},
+    {"/dev/urandom", LANDLOCK_READ},
+    {"/dev/random", LANDLOCK_READ},
+};
+
+// -- what is in reach --------------------------------------------------------------------------
+
+static bool is_below(const char *path, const char *folder)
+{
+    size_t len = strlen(folder);
+    return !strncmp(path, folder, len) && (path[len] == '/' || !path[len]);
+}
+
+static bool is_in_reach(const struct reach *of, const char *path, unsigned rights)
+{
+    for (size_t i = 0; i < of->count; i++)
+        if ((of->rules[i].rights & rights) == rights && is_below(path, of->rules[i].path))
+            return true;
+    return false;
+}
+
+static bool reach_add(struct reach *to, const char *path, unsigned rights)
+{
+    if (is_in_reach(to, path, rights))
+        return true;
+    if (!landlock_allow(to->landlock, path, rights))
+        return false;
+    to->rules = mem_realloc(to->rules, (to->count + 1) * sizeof *to->rules);
+    to->rules[to->count++] = (struct rule){.path = mem_strdup(path), .rights = rights};
+    return true;
+}
+
+static void reach_free(struct reach *what)
+{
+    for (size_t i = 0; i < what->count; i++)
+        mem_free(what->rules[i].path);
+    mem_free(what->rules);
+    landlock_free(what->landlock);
+    mem_free(what);
+}
+
+// -- from uses to folders ----------------------------------------------------------------------
+
+static unsigned rights_for(enum config_use use)
+{
+    return use == USE_STORE    ? LANDLOCK_READ | LANDLOCK_WRITE
+           : use == USE_SOCKET ? LANDLOCK_SOCKET
+                               : LANDLOCK_READ;
+}
+
+static bool is_path(enum config_use use)
+{
+    return use == USE_FILE || use == USE_STORE || use == USE_SOCKET;
+}
+
+// Cuts the last name off; false: what is left is "/", or nothing.
+static bool cut_name(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (!slash || slash == path)
+        return false;
+    *slash = '\0';
+    return true;
+}
+
+// The folder that the file is or will be in, without symbolic links; NULL: "/", or none can be
+// told. What does not exist yet (a secret that comes later, with its folder) has its nearest
+// folder that does.
+static char *folder_of(const char *path)
+{
+    char *folder = path[0] == '/' ? mem_strdup(path) : realpath(".", NULL);
+    if (folder && path[0] != '/') { // none of bearerd's own paths is relative but the first file's
+        struct buf joined;
+        buf_init(&joined, PATH_MAX);
+        bool ok = buf_printf(&joined, "%s/%s", folder, path);
+        free(folder);
+        folder = ok ? buf_take(&joined) : NULL;
+        buf_fini(&joined);
+    }
+    while (folder && cut_name(folder)) {
+        char *real = realpath(folder, NULL);
+        if (!real)
+            continue;
+        mem_free(folder);
+        char *copy = strcmp(real, "/") != 0 ? mem_strdup(real) : NULL;
+        free(real);
+        return copy;
+    }
+    mem_free(folder);
+    return NULL;
+}
+
+// A file right below "/" is named itself: containers have such ones.
+static void add_folder(struct reach *to, const char *path, unsigned rights)
+{
+    char *folder = folder_of(path);
+    if (!reach_add(to, folder ? folder : path, rights))
+        log_warn("sandbox.unreachable", F_TEXT("file", path), F_TEXT("why", strerror(errno)));
+    mem_free(folder);
+}
+
+static void add_use(void *arg, enum config_use use, const char *path)
+{
+    char *real = is_path(use) ? realpath(path, NULL) : NULL;
+    if (is_path(use))
+        add_folder(arg, path, rights_for(use));
+    if (real)
+        add_folder(arg, real, rights_for(use)); // where a symbolic link leads
+    free(real);
+}
+
+struct search {
+    struct err *err;
+    bool is_covered;
+};
+
+static void check_use(void *arg, enum config_use use, const char *path)
+{
+    struct search *search = arg;
+    if (!is_path(use) || !search->is_covered)
+        return;
+    char *folder = folder_of(path);
+    if (!is_in_reach(reach, folder ? folder : path, rights_for(use)))
+        search->is_covered = err_set(search->err,
+                                     "%s lies in a folder that the sandbox keeps out of reach: it "
+                                     "was not in use when bearerd started; restart bearerd",
+                                     path);
+    mem_free(folder);
+}
+
+bool sandbox_covers(const struct config *config, struct err *err)
+{
+    struct search search = {.err = err, .is_covered = true};
+    if (reach)
+        config_visit_uses(config, check_use, &search);
+    return search.is_covered;
+}
+
+// -- entering ----------------------------------------------------------------------------------
+
+static bool restrict_files(const struct config *config, struct err *err)
+{
+    struct reach *made = mem_alloc(sizeof *made);
+    made->landlock = landlock_new(err);
+    if (made->landlock) {
+        for (size_t i = 0; i < ARRAY_LEN(system_rules); i++)
+            (void)!reach_add(made, system_rules[i].path, system_rules[i].rights);
+        config_visit_uses(config, add_use, made);
+    }
+    if (!made->landlock || !landlock_enforce(made->landlock, err)) {
+        reach_free(made);
+        return false;
+    }
+    landlock_free(made->landlock);
+    made->landlock = NULL;
+    reach = made;
+    return true;
+}
+
+static bool enter(const struct config *config, struct err *err)
+{
+    struct err why;
+    bool is_strict = config->sandbox == SANDBOX_STRICT;
+    bool has_files = restrict_files(config, &why);
+    if (!has_files && is_strict)
+        return err_set(err, "sandbox = strict: %s", why.text);
+    if (!has_files)
+        log_warn("sandbox.missing", F_TEXT("what", "landlock"), F_TEXT("why", why.text));
+    unsigned version = has_files ? landlock_version() : 0;
+    bool has_calls = syscalls_restrict(&why);
+    if (!has_calls && is_strict)
+        return err_set(err, "sandbox = strict: %s", why.text);
+    if (!has_calls)
+        log_warn("sandbox.missing", F_TEXT("what", "seccomp"), F_TEXT("why", why.text));
+    log_info("sandbox", F_NUM("landlock", version), F_NUM("folders", has_files ? reach->count : 0),
+             F_NUM("seccomp", has_calls));
+    return true;
+}
+
+bool sandbox_enter(const struct config *config, struct err *err)
+{
+    if (config->sandbox == SANDBOX_OFF)
+        return true;
+    if (config->sandbox == SANDBOX_STRICT && geteuid() == 0)
+        return err_set(err, "sandbox = strict: bearerd must not run as root; see user");
+#ifdef BEARERD_INSTRUMENTED // sanitizers and gcov do in the end what a sandbox forbids
+    if (config->sandbox == SANDBOX_STRICT)
+        return err_set(err, "sandbox = strict: this is an instrumented build");
+    return true;
+#endif
+    return enter(config, err);
+}
