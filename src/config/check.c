@@ -155,9 +155,9 @@ void check_certificate(struct draft *draft, const struct draft_section *section,
         draft_fault(draft, section, draft_place(section, "key_file", 0), "key_file",
                     "cert_file is missing: a key is of no use without its certificate");
     if (tls->key_file && reader_is_world_readable(tls->key_file))
-        draft_warn(draft, section, "key_file",
-                   "every user of this machine can read the private key; chmod o= %s",
-                   tls->key_file);
+        draft_fault(draft, section, draft_place(section, "key_file", 0), "key_file",
+                    "every user of this machine can read the private key; chmod o= %s",
+                    tls->key_file);
 }
 
 void check_tls(struct draft *draft, const struct draft_section *section,

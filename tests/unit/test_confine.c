@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT
-// What a configuration makes bearerd use, which commands the helper takes for named by it, and
-// which variables are hidden.
+// What a configuration makes bearerd use, which commands the helper takes for named by it, which
+// variables are hidden, and what is in reach of the sandbox.
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
 #include "../support/config_text.h"
+#include "base/landlock.h"
+#include "base/log.h"
 #include "config/env.h"
 #include "config/uses.h"
 #include "daemon/commands.h"
+#include "daemon/sandbox.h"
 
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -163,6 +169,61 @@ static void test_users(void **state)
     }
 }
 
+// In a process of its own: 0 if what was loaded at start is in reach, and what is loaded later, if
+// it lies in the same folders.
+static int enter_and_look(struct config *first, const char *second_text, const char *expected)
+{
+    struct err err = {""};
+    struct config_faults faults = {0};
+    FILE *file = fopen(text_path("b.ini"), "w");
+    if (!file || fputs(second_text, file) < 0 || fclose(file))
+        return 10;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || !sandbox_enter(first, &err))
+        return 11;
+    struct config *second = config_inspect(text_path("b.ini"), &faults);
+    bool ok = sandbox_covers(second, &err);
+    if (open(text_path("b.ini"), O_RDONLY) < 0 || open("/root", O_RDONLY | O_DIRECTORY) >= 0)
+        return 12;
+    return ok == !*expected && (ok || strstr(err.text, expected)) ? 0 : 13;
+}
+
+static void test_later_configurations(void **state) // T-20
+{
+    (void)state;
+    static const struct {
+        const char *line, *expected; // empty: in reach
+    } rows[] = {
+        {"client_key = file:other-name", ""},
+        {"client_key = file:later/deeper/name", ""},
+        {"client_key = file:/etc/bearerd/key", ""},
+        {"client_key = file:/srv/elsewhere/key", "/srv/elsewhere/key lies in a folder that the "
+                                                 "sandbox keeps out of reach"},
+        {"client_key = file:/key", "/key lies in a folder"},
+        {"listen = unix:socket", ""},
+        {"listen = unix:/srv/elsewhere/socket", "/srv/elsewhere/socket lies in a folder"},
+    };
+    if (!landlock_version())
+        skip();
+    log_set_level(LOG_ERROR);
+    char first_text[300];
+    snprintf(first_text, sizeof first_text, "[proxy]\nlisten = unix:%s/first\n", text_folder);
+    struct config *first = load(first_text);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[300];
+        int status;
+        snprintf(text, sizeof text, "[proxy]\n%s\n%s", rows[i].line, upstream);
+        pid_t pid = fork();
+        if (!pid)
+            _exit(enter_and_look(first, text, rows[i].expected));
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (status)
+            fail_msg("%s: status %x", rows[i].line, (unsigned)status);
+        text_remove("b.ini");
+    }
+    log_set_level(LOG_INFO);
+    config_unref(first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_hidden_variables),
         cmocka_unit_test(test_users),
+        cmocka_unit_test(test_later_configurations),
     };
     return cmocka_run_group_tests(tests, text_setup, text_teardown);
 }
