@@ -6,7 +6,9 @@
 // that dies at any moment leaves nothing half done.
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sqlite3.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -236,16 +238,37 @@ static bool sqlite_prepare(struct sqlite *sqlite, struct err *err)
     return ok || sqlite_failed(sqlite, err);
 }
 
+// SQLite would refuse a symbolic link anywhere in the path, and folders may be ones: those of
+// systemd's DynamicUser= are. So it gets the path without them; the file itself must be none. NULL
+// and errno: there is no such file.
+static char *real_path(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? mem_strndup(path, (size_t)(slash - path) + 1) : mem_strdup(".");
+    char *real = realpath(folder, NULL), *whole = NULL;
+    struct buf out;
+    mem_free(folder);
+    buf_init(&out, PATH_MAX);
+    if (real && buf_printf(&out, "%s/%s", real, slash ? slash + 1 : path))
+        whole = buf_take(&out);
+    buf_fini(&out);
+    free(real);
+    return whole;
+}
+
 static bool sqlite_connect(struct sqlite *sqlite, struct err *err)
 {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
     if (!sqlite_check_files(sqlite, err) || !sqlite_make_file(sqlite, err))
         return false;
-    if (lstat(sqlite->path, &sqlite->opened) < 0)
+    char *path = real_path(sqlite->path);
+    if (!path || lstat(path, &sqlite->opened) < 0) {
+        mem_free(path);
         return err_errno(err, "cannot look at %s", sqlite->path);
-    if (sqlite3_open_v2(sqlite->path, &sqlite->db, flags, NULL) != SQLITE_OK)
-        return sqlite_failed(sqlite, err);
-    return sqlite_prepare(sqlite, err);
+    }
+    bool ok = sqlite3_open_v2(path, &sqlite->db, flags, NULL) == SQLITE_OK;
+    mem_free(path);
+    return ok ? sqlite_prepare(sqlite, err) : sqlite_failed(sqlite, err);
 }
 
 // Somebody may have moved the file away: what is written to the old one would be lost to all.

@@ -141,6 +141,27 @@ static void test_odd_files(void **state)
     rmdir(shared);
 }
 
+// As of a service with DynamicUser=: /var/lib/NAME leads to /var/lib/private/NAME.
+static void test_folder_is_a_link(void **state)
+{
+    (void)state;
+    struct err err = {""};
+    const char *folder = bench_path("private"), *link = bench_path("state");
+    char below[BENCH_PATH_MAX], real[BENCH_PATH_MAX];
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(symlink("private", link), 0);
+    snprintf(below, sizeof below, "%s/store", link);
+    snprintf(real, sizeof real, "%s/store", folder);
+    struct store_backend *backend = backend_of(below);
+    if (!put(backend, BENCH_KEY_A, "x", &err))
+        fail_msg("%s", err.text);
+    assert_true(put(backend, BENCH_KEY_A, "y", &err));
+    backend->ops->free(backend);
+    assert_int_equal(unlink(real), 0);
+    assert_int_equal(rmdir(folder), 0);
+    assert_int_equal(unlink(link), 0);
+}
+
 // Whatever it is, it is neither changed nor deleted, and used again once it is out of the way.
 static void assert_refused(const char *path, const char *words)
 {
@@ -358,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_modes),
         {"T-9 open to others", test_open_to_others, NULL, NULL, NULL},
         cmocka_unit_test(test_odd_files),
+        cmocka_unit_test(test_folder_is_a_link),
         {"T-19 foreign schema", test_foreign, NULL, NULL, NULL},
         {"T-19 damaged file", test_damaged, NULL, NULL, NULL},
         cmocka_unit_test(test_leases),
