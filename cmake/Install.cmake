@@ -5,7 +5,7 @@ install(TARGETS bearerd RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(FILES docs/man/bearerd.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 install(FILES docs/man/bearerd.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(FILES conf/reference.ini DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES conf/bearerd.ini conf/reference.ini DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(DIRECTORY conf/examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 
 # The rest depends on the prefix, which `cmake --install --prefix` may still change.
@@ -20,7 +20,7 @@ install(CODE [[
     set(etc /etc)
   endif()
   if(NOT EXISTS "$ENV{DESTDIR}${etc}/bearerd/bearerd.ini")
-    file(INSTALL "${source}/bearerd.ini" DESTINATION "${etc}/bearerd")
+    file(INSTALL "${source}/service.ini" DESTINATION "${etc}/bearerd" RENAME bearerd.ini)
   endif()
 
   file(READ "${source}/bearerd.service" unit)
