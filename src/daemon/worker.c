@@ -43,7 +43,7 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
     worker->loop = loop_new(err);
     if (!worker->loop || !(worker->links = link_context_new(worker->loop, err)))
         goto fail;
-    worker->view = view_new(worker->loop, config->keeper, settings->slot_count);
+    worker->view = view_new(worker->loop, config->keeper);
     worker->proxy =
         proxy_new(worker->loop, config->policy, worker->links, worker->view, config->instance);
     uint64_t share = (settings->max_connections + config->worker_count - 1) / config->worker_count;
