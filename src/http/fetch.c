@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "http/multi.h"
 
-#define CA_KEPT_S   60L   // a replaced file is noticed after that time
+#define CA_KEPT_S   60    // a replaced file is noticed after that time
 #define HEADERS_MAX 65536 // of a response, 1xx blocks and trailers included
 #define FIELD_MAX   520   // of the response fields that are handed out; the rest is cut off
 
@@ -28,6 +28,7 @@ static const struct str field_names[FIELDS] = {STR("Content-Type:"), STR("Retry-
 struct fetcher {
     struct multi *multi;
     struct loop *loop;
+    uint64_t fresh_ms; // what libcurl parsed before is not used any more
     struct list fetches;
 };
 
@@ -316,7 +317,9 @@ static bool set_tls(struct fetch *fetch, const struct fetch_request *request, st
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     if (request->ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_KEPT_S);
+    uint64_t kept_s = (clock_boottime_us() / 1000 - fetch->fetcher->fresh_ms) / 1000;
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT,
+                     (long)(kept_s < CA_KEPT_S ? kept_s : CA_KEPT_S));
     if (request->cert_file) {
         curl_easy_setopt(easy, CURLOPT_SSLCERT, request->cert_file);
         curl_easy_setopt(easy, CURLOPT_SSLKEY,
@@ -425,6 +428,11 @@ struct fetcher *fetcher_new(struct loop *loop, struct err *err)
         return NULL;
     }
     return fetcher;
+}
+
+void fetcher_refresh(struct fetcher *fetcher)
+{
+    fetcher->fresh_ms = clock_boottime_us() / 1000;
 }
 
 void fetcher_free(struct fetcher *fetcher)

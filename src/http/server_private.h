@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What server.c (connections, the library's life), server_request.c (a request comes in) and
-// server_reply.c (its answer goes out) share; nobody else includes this.
+// What server.c (connections, the library's life), server_drain.c (how accepting ends),
+// server_request.c (a request comes in) and server_reply.c (its answer goes out) share; nobody else
+// includes this.
 #ifndef HTTP_SERVER_PRIVATE_H
 #define HTTP_SERVER_PRIVATE_H
 
@@ -40,6 +41,14 @@ struct server {
     size_t conn_count, spare_count;
 };
 
+struct listener {
+    struct list link;
+    struct watch watch;
+    struct server *server;
+    bool is_unix;
+    bool is_lent; // others accept from it, too
+};
+
 struct conn {
     struct list link;
     struct server *server;
@@ -47,6 +56,8 @@ struct conn {
     int fd;
     bool is_unix;
     uint32_t peer_uid;
+    bool has_asked;        // one request or more is over
+    bool is_leaving;       // its listener has gone: the next reply is the last
     struct req *req;       // the request under way, or NULL
     struct timer deadline; // the client owes us something until then
 };
@@ -93,6 +104,12 @@ void server_want_run(struct server *server);
 void server_owe_runs(struct server *server, unsigned count); // behind the one under way
 void conn_break(struct conn *conn); // so that no reply under way can look whole
 void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none
+
+bool listener_accept(const struct listener *listener); // some; true: more may be waiting
+
+// server_drain.c
+// Are replies on it to say that they are the last?
+bool conn_is_leaving(const struct conn *conn);
 
 // server_request.c
 void req_free(struct req *req);

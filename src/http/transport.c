@@ -4,6 +4,8 @@
 // waited longest.
 #include "http/transport.h"
 
+#include <string.h>
+
 #include "base/log.h"
 
 struct member {        // a link and its place in the pool
@@ -17,8 +19,9 @@ struct member {        // a link and its place in the pool
 struct pool {
     struct loop *loop;
     struct link_context *context;
-    struct pool_config config;
-    struct list idle; // most recently used first
+    unsigned refs;
+    struct pool_config config; // its strings are the pool's
+    struct list idle;          // most recently used first
     struct list connecting;
     struct list waiting; // of struct lease, longest first
     struct pool_counts count;
@@ -223,13 +226,37 @@ static void on_handover(struct task *task)
     pool_trim_idle(pool);
 }
 
+// -- life --------------------------------------------------------------------------------------
+
+// Borrows become the pool's own.
+static void target_own(struct link_target *target)
+{
+    target->host = mem_strdup(target->host);
+    target->ca_file = mem_strdup(target->ca_file);
+    target->cert_file = mem_strdup(target->cert_file);
+    target->key_file = mem_strdup(target->key_file);
+    target->proxy = mem_strdup(target->proxy);
+}
+
+static void target_free(struct link_target *target)
+{
+    mem_free(mem_unconst(target->host));
+    mem_free(mem_unconst(target->ca_file));
+    mem_free(mem_unconst(target->cert_file));
+    mem_free(mem_unconst(target->key_file));
+    mem_free_secret(mem_unconst(target->proxy)); // it may hold a password
+}
+
 struct pool *pool_new(struct loop *loop, struct link_context *context,
                       const struct pool_config *config)
 {
     struct pool *pool = mem_alloc(sizeof *pool);
     pool->loop = loop;
     pool->context = context;
+    pool->refs = 1;
     pool->config = *config;
+    target_own(&pool->config.target);
+    pool->config.tls_mark = mem_strdup(config->tls_mark);
     list_init(&pool->idle);
     list_init(&pool->connecting);
     list_init(&pool->waiting);
@@ -238,9 +265,15 @@ struct pool *pool_new(struct loop *loop, struct link_context *context,
     return pool;
 }
 
-void pool_free(struct pool *pool)
+struct pool *pool_ref(struct pool *pool)
 {
-    if (!pool)
+    pool->refs++;
+    return pool;
+}
+
+void pool_unref(struct pool *pool)
+{
+    if (!pool || --pool->refs > 0)
         return;
     while (!list_is_empty(&pool->idle))
         member_close(CONTAINER_OF(pool->idle.next, struct member, place));
@@ -248,7 +281,38 @@ void pool_free(struct pool *pool)
         member_close(CONTAINER_OF(pool->connecting.next, struct member, place));
     timer_stop(pool->loop, &pool->idle_timer);
     task_cancel(&pool->handover_task);
+    target_free(&pool->config.target);
+    mem_free(mem_unconst(pool->config.tls_mark));
     mem_free(pool);
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+bool pool_fits(const struct pool *pool, const struct pool_config *config)
+{
+    const struct link_target *ours = &pool->config.target, *theirs = &config->target;
+    return is_same_text(ours->host, theirs->host) && ours->port == theirs->port &&
+           ours->is_https == theirs->is_https && is_same_text(ours->proxy, theirs->proxy) &&
+           ours->connect_timeout_ms == theirs->connect_timeout_ms &&
+           is_same_text(ours->ca_file, theirs->ca_file) &&
+           is_same_text(ours->cert_file, theirs->cert_file) &&
+           is_same_text(ours->key_file, theirs->key_file) &&
+           is_same_text(pool->config.tls_mark, config->tls_mark);
+}
+
+void pool_limit(struct pool *pool, const struct pool_config *config)
+{
+    pool->config.connections_max = config->connections_max;
+    pool->config.idle_max = config->idle_max;
+    pool->config.idle_timeout_ms = config->idle_timeout_ms;
+    pool_trim_idle(pool);
+    if (pool->count.waiting)
+        loop_defer(pool->loop, &pool->handover_task); // there may be room now
+    if (pool->count.idle)
+        timer_start(pool->loop, &pool->idle_timer, 0);
 }
 
 struct pool_counts pool_count(const struct pool *pool)
