@@ -63,14 +63,15 @@ static bool host_add_port(struct caller_rules *rules, struct str host, struct st
     return is_valid;
 }
 
-// The port of "host:port", "[v6]:port", ":port", "*:port"; empty for unix sockets.
+// The port of "host:port", "[v6]:port", ":port", "*:port"; empty for unix sockets and fd:NAME.
 static struct str listen_port(struct str listen, struct str *out_host)
 {
     size_t at = listen.len;
     while (at && listen.ptr[at - 1] != ':' && listen.ptr[at - 1] != ']')
         at--;
     *out_host = (struct str){listen.ptr, at ? at - 1 : 0};
-    if (!at || listen.ptr[at - 1] != ':' || str_starts(listen, STR("unix:")))
+    if (!at || listen.ptr[at - 1] != ':' || str_starts(listen, STR("unix:")) ||
+        str_starts(listen, STR("fd:")))
         return STR_NONE;
     return str_from(listen, at);
 }

@@ -214,6 +214,7 @@ bool keeper_reload(struct keeper *keeper, struct config *config, struct err *err
         return false;
     former_init(&former, before);
     clients_turn_to(keeper->source_context.clients, config);
+    fetcher_refresh(keeper->fetcher);
     for (size_t i = 0; i < before->count; i++)
         before->places[i].slot->is_retired = true;
     keeper->set = keeper_set_new(keeper, config);

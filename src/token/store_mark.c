@@ -4,8 +4,8 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-#include "base/file.h"
 #include "token/store.h"
+#include "token/tls_files.h"
 
 static void add(EVP_MD_CTX *hash, struct str field)
 {
@@ -26,22 +26,11 @@ static void add_secret(EVP_MD_CTX *hash, const struct secret *secret)
     buf_fini(&value);
 }
 
-static void add_file(EVP_MD_CTX *hash, const char *path)
-{
-    struct buf bytes;
-    buf_init(&bytes, (size_t)1024 * 1024);
-    if (path && !file_read(path, &bytes, NULL))
-        buf_clear(&bytes);
-    add(hash, str_of(path));
-    add(hash, buf_str(&bytes));
-    buf_fini(&bytes);
-}
-
 void store_mark(const struct config *config, char out[STORE_KEY_LEN + 1])
 {
     const struct config_store *store = &config->store;
     unsigned char digest[EVP_MAX_MD_SIZE] = {0};
-    char timeout[24];
+    char timeout[24], files[TLS_MARK_LEN + 1];
     out[0] = '\0';
     if (!store->url)
         return;
@@ -51,9 +40,8 @@ void store_mark(const struct config *config, char out[STORE_KEY_LEN + 1])
     add(hash, str_of(store->prefix));
     add_secret(hash, store->key);
     add_secret(hash, store->key_previous);
-    add_file(hash, store->tls.ca_file);
-    add_file(hash, store->tls.cert_file);
-    add_file(hash, store->tls.key_file);
+    tls_files_mark(&store->tls, files);
+    add(hash, str_of(files));
     snprintf(timeout, sizeof timeout, "%llu", (unsigned long long)store->timeout_ms);
     add(hash, str_of(timeout));
     EVP_DigestFinal_ex(hash, digest, NULL);

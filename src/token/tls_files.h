@@ -14,4 +14,9 @@
 // key, without a passphrase. NULL members are fine.
 bool tls_files_check(const struct config_tls *tls, struct err *err) WARN_UNUSED;
 
+// What is in the files, as one hash: connections made with other contents are others. "": there are
+// no files.
+#define TLS_MARK_LEN 64
+void tls_files_mark(const struct config_tls *tls, char out[TLS_MARK_LEN + 1]);
+
 #endif
