@@ -98,7 +98,7 @@ static bool daemon_build_workers(struct daemon *daemon, struct err *err)
 static bool daemon_build_policy(struct daemon *daemon, struct err *err)
 {
     struct config_faults faults = {0};
-    struct config_strings bound = listeners_bound(&daemon->listeners);
+    struct config_strings bound = listeners_bound(&daemon->listeners, NULL);
     daemon->policy = policy_new(daemon->config, &bound, NULL, &faults);
     if (!daemon->policy)
         err_set(err, "%s:%u: %s", faults.items[0].file, faults.items[0].line,

@@ -21,12 +21,18 @@ static bool is_unix(const char *address)
 
 // -- one ---------------------------------------------------------------------------------------
 
-static void listening_add(struct listening *listening, int fd, size_t worker,
+// Takes the descriptor over. False, with errno: it is none.
+static bool listening_add(struct listening *listening, int fd, size_t worker,
                           struct passed_socket *from)
 {
+    if (fd < 0)
+        return false;
     listening->items =
         mem_realloc(listening->items, (listening->count + 1) * sizeof *listening->items);
-    listening->items[listening->count++] = (struct listening_socket){fd, worker, from};
+    struct listening_socket *item = &listening->items[listening->count++];
+    *item = (struct listening_socket){.fd = fd, .worker = worker, .from = from};
+    listen_address(fd, item->bound);
+    return true;
 }
 
 static bool is_shareable(int fd)
@@ -42,67 +48,78 @@ static bool listening_fill(struct listening *listening, const struct listening_r
 {
     size_t first_count = listening->count;
     assert(first_count);
-    bool is_own =
-        !listening->is_lent && !is_unix(listening->bound) && is_shareable(listening->items[0].fd);
     for (size_t i = first_count; i < request->worker_count; i++) {
-        int fd = is_own ? listen_open(listening->bound, true, 0, listening->bound,
-                                      sizeof listening->bound, err)
-                        : dup(listening->items[i % first_count].fd);
-        if (fd < 0)
-            return is_own ? false : err_errno(err, "cannot share %s", listening->bound);
-        listening_add(listening, fd, i, NULL);
+        struct listening_socket *like = &listening->items[i % first_count];
+        char bound[LISTEN_ADDRESS_MAX];
+        bool has_own = !is_unix(like->bound) && is_shareable(like->fd);
+        int fd =
+            has_own ? listen_open(like->bound, true, 0, bound, sizeof bound, err) : dup(like->fd);
+        if (!listening_add(listening, fd, i, NULL))
+            return has_own ? false : err_errno(err, "cannot share %s", request->address);
     }
     return true;
 }
 
-// All that were handed over for it: each is its own queue.
+// A service manager's stays where it is for another time, and is shared by all workers.
+static bool listening_share(struct listening *listening, struct passed_socket *socket,
+                            size_t worker_count)
+{
+    listening->is_lent = true;
+    for (size_t i = 0; i < worker_count; i++)
+        if (!listening_add(listening, dup(socket->fd), i, socket))
+            return false;
+    return true;
+}
+
+// All that were handed over for it. Of a predecessor's each is a queue of its own.
 static bool listening_take_passed(struct listening *listening,
                                   const struct listening_request *request, struct err *err)
 {
     struct passed_socket *socket;
     while (request->passed && (socket = passed_find(request->passed, request->address))) {
-        // A service manager's stays there for another time.
-        int fd = socket->is_own ? socket->fd : dup(socket->fd);
-        if (fd < 0)
+        bool ok = socket->is_own ? listening_add(listening, socket->fd,
+                                                 listening->count % request->worker_count, NULL)
+                                 : listening_share(listening, socket, request->worker_count);
+        if (!ok)
             return err_errno(err, "cannot use %s", request->address);
         if (socket->is_own)
             socket->fd = -1;
         socket->is_used = true;
-        listening->is_lent = !socket->is_own;
-        memcpy(listening->bound, socket->bound, sizeof listening->bound);
-        listening_add(listening, fd, listening->count % request->worker_count,
-                      socket->is_own ? NULL : socket);
     }
     return true;
 }
 
 static bool check_exposure(const struct listening *listening, bool expose, struct err *err)
 {
-    struct authority at;
-    if (expose || is_unix(listening->bound) || !listening->bound[0] ||
-        !authority_parse(str_of(listening->bound), &at, NULL))
-        return true;
-    bool ok = host_is_loopback(at.host);
-    authority_fini(&at);
-    return ok || err_set(err,
-                         "%s is %s, which can be reached from other machines, and whoever reaches "
-                         "bearerd acts with its tokens; if that is meant, add expose = yes",
-                         listening->address, listening->bound);
+    for (size_t i = 0; !expose && i < listening->count; i++) {
+        const char *bound = listening->items[i].bound;
+        struct authority at;
+        if (is_unix(bound) || !authority_parse(str_of(bound), &at, NULL))
+            continue;
+        bool ok = host_is_loopback(at.host);
+        authority_fini(&at);
+        if (!ok)
+            return err_set(err,
+                           "%s is %s, which can be reached from other machines, and whoever "
+                           "reaches bearerd acts with its tokens; if that is meant, add "
+                           "expose = yes",
+                           listening->address, bound);
+    }
+    return true;
 }
 
 static bool listening_open_first(struct listening *listening,
                                  const struct listening_request *request, struct err *err)
 {
     const char *address = request->address;
+    char bound[LISTEN_ADDRESS_MAX];
     if (!strncmp(address, "fd:", 3))
         return err_set(err, "listen = %s: no socket of that name was handed over", address);
     if (!request->is_port_ours && !is_unix(address) && !listen_is_free(address, err))
         return false;
-    int fd = listen_open(address, true, request->unix_mode, listening->bound,
-                         sizeof listening->bound, err);
-    if (fd >= 0)
-        listening_add(listening, fd, 0, NULL);
-    return fd >= 0;
+    return listening_add(listening,
+                         listen_open(address, true, request->unix_mode, bound, sizeof bound, err),
+                         0, NULL);
 }
 
 struct listening *listening_open(const struct listening_request *request, struct err *err)
@@ -112,8 +129,11 @@ struct listening *listening_open(const struct listening_request *request, struct
     listening->address = mem_strdup(request->address);
     if (listening_take_passed(listening, request, err) &&
         (listening->count || listening_open_first(listening, request, err)) &&
-        check_exposure(listening, request->expose, err) && listening_fill(listening, request, err))
+        check_exposure(listening, request->expose, err) &&
+        listening_fill(listening, request, err)) {
+        memcpy(listening->bound, listening->items[0].bound, sizeof listening->bound);
         return listening;
+    }
     listening_unref(listening);
     return NULL;
 }
@@ -128,14 +148,15 @@ void listening_unref(struct listening *listening)
 {
     if (!listening || --listening->refs > 0)
         return;
+    bool is_ours = !listening->is_lent && !listening->is_given_away;
     for (size_t i = 0; i < listening->count; i++) {
-        close(listening->items[i].fd);
-        if (listening->items[i].from)
-            listening->items[i].from->is_used = false;
+        struct listening_socket *item = &listening->items[i];
+        close(item->fd);
+        if (item->from)
+            item->from->is_used = false;
+        if (is_ours && i == 0 && is_unix(item->bound)) // the others are its copies
+            unlink(item->bound + 5);
     }
-    if (listening->count && is_unix(listening->bound) && !listening->is_lent &&
-        !listening->is_given_away)
-        unlink(listening->bound + 5);
     mem_free(listening->items);
     mem_free(listening->address);
     mem_free(listening);
@@ -221,10 +242,31 @@ void listeners_close(struct listeners *listeners)
     *listeners = (struct listeners){0};
 }
 
-struct config_strings listeners_bound(const struct listeners *listeners)
+static bool has_text(const struct config_strings *list, const char *text)
 {
-    struct config_strings bound = {.items = mem_array(listeners->count, sizeof(char *))};
+    for (size_t i = 0; i < list->count; i++)
+        if (!strcmp(list->items[i], text))
+            return true;
+    return false;
+}
+
+static void bound_add(struct config_strings *bound, const struct listening *listening)
+{
+    for (size_t i = 0; i < listening->count; i++) {
+        if (has_text(bound, listening->items[i].bound))
+            continue;
+        bound->items = mem_realloc(bound->items, (bound->count + 1) * sizeof(char *));
+        bound->items[bound->count++] = listening->items[i].bound;
+    }
+}
+
+struct config_strings listeners_bound(const struct listeners *listeners,
+                                      const struct listeners *before)
+{
+    struct config_strings bound = {0};
     for (size_t i = 0; i < listeners->count; i++)
-        bound.items[bound.count++] = listeners->items[i]->bound;
+        bound_add(&bound, listeners->items[i]);
+    for (size_t i = 0; before && i < before->count; i++)
+        bound_add(&bound, before->items[i]);
     return bound;
 }

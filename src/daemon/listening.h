@@ -14,14 +14,15 @@
 
 struct listening_socket {
     int fd;
+    char bound[LISTEN_ADDRESS_MAX];
     size_t worker;              // who accepts from it
     struct passed_socket *from; // it is a copy of; NULL: of none
 };
 
 struct listening { // counted
     unsigned refs;
-    char *address; // as configured
-    char bound[LISTEN_ADDRESS_MAX];
+    char *address;                  // as configured
+    char bound[LISTEN_ADDRESS_MAX]; // the first socket
     bool is_lent;                   // a service manager has them, too: see server_lend()
     bool is_given_away;             // a successor has them: its path is not ours to remove
     struct listening_socket *items; // a worker may have several
@@ -54,7 +55,9 @@ bool listeners_open(struct listeners *out, const struct config *config,
                     struct err *err) WARN_UNUSED;
 void listeners_close(struct listeners *listeners);
 bool listeners_have(const struct listeners *listeners, const struct listening *listening);
-// The addresses as bound; borrowed but for the array, which the caller frees.
-struct config_strings listeners_bound(const struct listeners *listeners) WARN_UNUSED;
+// The addresses as bound, those of `before` (NULL: none) as well; borrowed but for the array, which
+// the caller frees.
+struct config_strings listeners_bound(const struct listeners *listeners,
+                                      const struct listeners *before) WARN_UNUSED;
 
 #endif

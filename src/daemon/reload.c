@@ -33,17 +33,6 @@ static bool fault(struct config_faults *faults, const struct config *config, con
     return false;
 }
 
-// Connections that came by a listener of before have a last request: its Host is still right.
-static struct config_strings bound_of(const struct listeners *now, const struct listeners *before)
-{
-    struct config_strings bound = listeners_bound(now);
-    bound.items = mem_realloc(bound.items, (now->count + before->count + 1) * sizeof(char *));
-    for (size_t i = 0; i < before->count; i++)
-        if (!listeners_have(now, before->items[i]))
-            bound.items[bound.count++] = before->items[i]->bound;
-    return bound;
-}
-
 static bool parts_build(struct daemon *daemon, struct parts *out, struct config_faults *faults)
 {
     struct err err;
@@ -54,7 +43,8 @@ static bool parts_build(struct daemon *daemon, struct parts *out, struct config_
     config_keep(out->config, daemon->config);
     if (!listeners_open(&out->listeners, out->config, &daemon->listeners, &daemon->passed, &err))
         return fault(faults, out->config, &err);
-    struct config_strings bound = bound_of(&out->listeners, &daemon->listeners);
+    // Connections that came by a listener of before have a last request: its Host is still right.
+    struct config_strings bound = listeners_bound(&out->listeners, &daemon->listeners);
     out->policy = policy_new(out->config, &bound, daemon->policy, faults);
     mem_free(bound.items);
     if (!out->policy)
@@ -73,10 +63,22 @@ static void reload_tell(struct reload *reload, const struct config_faults *fault
     }
 }
 
+// "file:line: what is wrong", of the first that has a line.
+static void first_fault(const struct config_faults *faults, char *out, size_t out_max)
+{
+    const struct config_fault *first = &faults->items[0];
+    for (size_t i = faults->count; i-- > 0;)
+        if (faults->items[i].line)
+            first = &faults->items[i];
+    if (first->line)
+        snprintf(out, out_max, "%s:%u: %s", first->file, first->line, first->message);
+    else
+        snprintf(out, out_max, "%s: %s", first->file, first->message);
+}
+
 static void reload_refused(struct daemon *daemon, const struct config_faults *faults)
 {
-    char status[512];
-    const struct config_fault *first = &faults->items[0];
+    char fault_text[448], status[512];
     for (size_t i = 0; i < faults->count; i++)
         log_error("reload.fault", F_TEXT("file", faults->items[i].file),
                   F_NUM("line", faults->items[i].line), F_TEXT("text", faults->items[i].message));
@@ -84,8 +86,8 @@ static void reload_refused(struct daemon *daemon, const struct config_faults *fa
               F_TEXT("config", daemon->config->path));
     daemon->reload.stats.refused++;
     daemon->reload.stats.was_refused = true;
-    snprintf(status, sizeof status, "Reload refused, the configuration before stays: %s:%u: %s",
-             first->file, first->line, first->message);
+    first_fault(faults, fault_text, sizeof fault_text);
+    snprintf(status, sizeof status, "The last reload was refused: %s", fault_text);
     notify_status(&daemon->notify, "READY=1", status);
     reload_tell(&daemon->reload, faults);
 }

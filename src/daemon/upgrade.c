@@ -34,7 +34,7 @@ static bool handover_add_own(struct handover *handover, const struct listening *
         if (handover->own_count >= PASSED_MAX)
             return false;
         // What workers share is one queue, and enough to hand over once.
-        if (i == 0 || strncmp(listening->bound, "unix:", 5) != 0)
+        if (i == 0 || strncmp(listening->items[i].bound, "unix:", 5) != 0)
             handover->fds[handover->own_count++] = listening->items[i].fd;
     }
     return true;

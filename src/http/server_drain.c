@@ -79,11 +79,15 @@ static bool listener_has(const struct listener *listener, const char *address)
     return !strcmp(bound, address) || (is_any && port && other && !strcmp(port, other));
 }
 
-static bool server_accepts_at(const struct server *server, const char *address)
+static bool server_accepts_at(const struct server *server, const char *address,
+                              const struct listener *but)
 {
-    for (struct list *link = server->listeners.next; link != &server->listeners; link = link->next)
-        if (listener_has(CONTAINER_OF(link, struct listener, link), address))
+    for (struct list *link = server->listeners.next; link != &server->listeners;
+         link = link->next) {
+        const struct listener *listener = CONTAINER_OF(link, struct listener, link);
+        if (listener != but && listener_has(listener, address))
             return true;
+    }
     return false;
 }
 
@@ -93,17 +97,17 @@ void server_unlisten(struct server *server, int fd)
     if (!listener)
         return;
     listener_close(listener);
-    list_remove(&listener->link);
     for (struct list *link = server->conns.next; link != &server->conns; link = link->next) {
         struct conn *conn = CONTAINER_OF(link, struct conn, link);
         char address[LISTEN_ADDRESS_MAX];
         listen_address(conn->fd, address);
         if (conn->is_leaving || !listener_has(listener, address) ||
-            server_accepts_at(server, address))
+            server_accepts_at(server, address, listener))
             continue;
         conn->is_leaving = true;
         conn_leave_idle(conn, true);
     }
+    list_remove(&listener->link);
     mem_free(listener);
     server_want_run(server);
 }

@@ -35,11 +35,12 @@ def run(*args, env=None, binary=None):
 
 
 class Bearerd:
-    def __init__(self, config, env=None, binary=None):
+    def __init__(self, config, env=None, binary=None, before=(), descriptors=()):
+        """before: a command that starts it, with what it inherits."""
         self.config = config
         self.secrets = []  # none of these may be in the log
-        binary = binary or BINARY
-        self.process = Process([binary, "serve", "-c", config], env={**ENV, **(env or {})}, name="bearerd")
+        argv = [*before, binary or BINARY, "serve", "-c", config]
+        self.process = Process(argv, env={**ENV, **(env or {})}, name="bearerd", descriptors=descriptors)
         self.address = None
 
     def wait_ready(self):
