@@ -195,7 +195,8 @@ const struct setting settings_credential[] = {
     {TEXT("login_credential", config_credential, login.credential), .section = SECTION_CREDENTIAL,
      .sources = FOR_LOGIN, .item = item_text,
      .help = "Name of another credential, whose token (with its own scopes) the login request "
-             "bears.",
+             "bears. A login that is answered with 401 because of that token is made once more "
+             "with a newer one.",
      .more = "the login request bears none", .example = "main"},
     {DURATION("idle_ttl", config_credential, idle_ttl_ms), .section = SECTION_CREDENTIAL,
      .fallback = "none", .min = MS_SECOND, .max = 30 * MS_DAY, .zero = "none",

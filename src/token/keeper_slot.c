@@ -127,6 +127,7 @@ static struct token *slot_make_token(const struct keeper_slot *slot,
     struct token *token =
         token_new(result->value, credential->header, result->binding ? "DPoP" : credential->prefix);
     token_schedule(&times, &token->soft_ms, &token->hard_ms);
+    token->sent_ms = times.sent_ms;
     token->expires_ms = times.sent_ms + times.lifetime_ms;
     token->fetched_ms = keeper_now_ms();
     token->fetch_us = clock_boottime_us() - slot->started_us;

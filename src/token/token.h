@@ -24,6 +24,7 @@ struct token {
     char fingerprint[TOKEN_FINGERPRINT_LEN +
                      1];            // first hex digits of its SHA-256: what may be logged
     uint64_t generation;            // grows with each new token of the slot
+    uint64_t sent_ms;               // when it was asked for, be it by another process
     uint64_t fetched_ms;            // when it arrived
     uint64_t fetch_us;              // how long the fetch took
     uint64_t soft_ms;               // from here on it is due for renewal
@@ -82,6 +83,11 @@ struct token_failure {
     char text[512];       // for people: cause, with error_description; printable ASCII, no secrets
     uint64_t retry_at_ms; // when the keeper will ask again
 };
+
+// How somebody who asked is told of a token or a failure; the other one is NULL, both are borrowed
+// for the call.
+typedef void token_done_fn(void *arg, const struct token *token,
+                           const struct token_failure *failure);
 
 struct token_failure *token_failure_new(enum token_failure_kind kind, const char *text) WARN_UNUSED;
 struct token_failure *token_failure_ref(const struct token_failure *failure);
