@@ -199,7 +199,8 @@ const struct setting settings_credential[] = {
              "with a newer one.",
      .more = "the login request bears none", .example = "main"},
     {DURATION("idle_ttl", config_credential, idle_ttl_ms), .section = SECTION_CREDENTIAL,
-     .fallback = "none", .min = MS_SECOND, .max = 30 * MS_DAY, .zero = "none",
+     .sources = FOR_ASKING | FOR_LOGIN | FOR_EXEC, .fallback = "none", .min = MS_SECOND,
+     .max = 30 * MS_DAY, .zero = "none",
      .help = "How long a token may go unused before the server forgets it: one that was is not "
              "used any more, but replaced.",
      .example = "20m"},

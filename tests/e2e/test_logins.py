@@ -79,7 +79,7 @@ def test_a_form_login(start, upstream, scripted):
     login = scripted(on=lambda x: send_json(x, ("200 OK", '{"a": [{"b/c": "deep"}], "left": 600}')))
     lines = f"[credential main]\nsource = login\nlogin_url = {login.url}/in\nlogin_body_type = form\n"
     lines += "login_body = user=%{env:M2M_USER}&password=%{env:M2M_PASSWORD}\nlogin_token = /a/0/b~1c\nlogin_lifetime = /left\n"
-    daemon = start(one_route(lines, upstream.url), env=M2M)
+    daemon = start(one_route(lines, upstream.url, scopes=""), env=M2M)
     assert daemon.ask().status == 200 and upstream.tokens() == ["deep"]
     assert login.last.get("Content-Type") == "application/x-www-form-urlencoded"
     assert login.last.body == b"user=user%22%5Cone&password=p%C3%A5ss+word"
@@ -149,7 +149,7 @@ def test_a_session_that_the_server_forgot_is_replaced(both, upstream, sessions):
 def test_without_its_bearer_there_is_no_login(start, token_server, upstream, sessions):
     server = token_server(("401 No", '{"error": "invalid_client"}'))
     text = server.credential() + LOGIN.format(url=sessions.server.url)
-    daemon = start(one_route(text, upstream.url, "credential = session").replace("scopes = api:read", ""), env=M2M)
+    daemon = start(one_route(text, upstream.url, "credential = session", scopes=""), env=M2M)
     for _ in range(10):
         refused = daemon.ask()
         assert refused.status >= 500 and "invalid_client" in refused.problem["detail"]
@@ -185,7 +185,7 @@ class Guarded:
 
     def ini(self):
         text = self.tokens.credential() + LOGIN.format(url=self.logins.url)
-        return one_route(text, self.upstream.url, "credential = session").replace("scopes = api:read\n", "")
+        return one_route(text, self.upstream.url, "credential = session", scopes="")
 
     def bearers(self):
         return [request.token for request in self.logins.requests]

@@ -187,7 +187,7 @@ def test_a_login_and_its_secrets_are_gone(start, release, scripted, tmp_path):
         login_ttl = 3s
         """
     credential = "\n".join(line.strip() for line in credential.splitlines())
-    daemon = start(one_route(credential, upstream.url), binary=release)
+    daemon = start(one_route(credential, upstream.url, scopes=""), binary=release)
     with load(daemon):
         wait_until(lambda: count[0] >= 3, 20, "three logins")
         first = {"token 1": token_of(1).encode()}

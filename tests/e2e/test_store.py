@@ -157,7 +157,7 @@ def test_T01_a_stored_session_is_for_the_same_user_only(start, scripted, upstrea
     """The configuration is the same, what the body's references mean is not."""
     login = scripted(on=lambda x: send_json(x, ("200 OK", f'{{"token": "session-{len(login.requests)}"}}')))
     text = f"[credential main]\nsource = login\nlogin_url = {login.url}/\nlogin_token = /token\n"
-    text = one_route(text + 'login_body = {"user":"%{env:WHO}"}\n', upstream.url) + section(store)
+    text = one_route(text + 'login_body = {"user":"%{env:WHO}"}\n', upstream.url, scopes="") + section(store)
     for who in ("first", "second", "first"):
         daemon = start(text, env={"WHO": who})
         assert daemon.ask().status == 200

@@ -355,7 +355,8 @@ static void test_bearer_may_be_refused(void **state)
     assert_int_equal(outcome.kind, FAILURE_REFUSED);
     assert_int_equal(outcome.status, 401);
     // A login was repeated with bearer-2 already: never again for that one, whatever is said.
-    challenge = "WWW-Authenticate: Basic\r\nWWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
+    challenge = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
+                "WWW-Authenticate: Basic\r\n";
     assert_int_equal(log_in_bearing(source, 2, 3, 11000, 1, &outcome), 1);
     // Where the answer says so, also for one that was just got.
     assert_int_equal(log_in_bearing(source, 3, 3, 0, 1, &outcome), 1);
