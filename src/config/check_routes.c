@@ -124,10 +124,26 @@ static void check_replay(struct draft *draft, const struct draft_section *sectio
                     "is not used with replay_on_401 = no; take one of the two out");
 }
 
+static void check_store_use(struct draft *draft, const struct draft_section *section)
+{
+    const struct config *config = draft->config;
+    bool is_used = !config->credential_count;
+    for (size_t i = 0; !is_used && i < config->credential_count; i++) {
+        const struct config_credential *credential = config->credentials[i];
+        is_used = config_credential_is_storeable(credential) &&
+                  (credential->source != SOURCE_STATIC || credential->has_endpoint);
+    }
+    if (!is_used && draft_has(section, "url"))
+        draft_warn(draft, section, "url",
+                   "has no effect: there is no credential whose tokens can be kept in a store");
+}
+
 void draft_check_routes(struct draft *draft)
 {
     for (size_t i = 0; i < draft->section_count; i++) {
         const struct draft_section *section = draft->sections[i];
+        if (section->kind == SECTION_STORE)
+            check_store_use(draft, section);
         if (section->kind != SECTION_ROUTE)
             continue;
         const struct config_route *route = section->object;

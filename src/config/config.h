@@ -240,6 +240,11 @@ struct config {
     size_t slot_count;
 };
 
+// May its tokens be kept in a store? What a command answers may depend on the machine, an assertion
+// in a file on the pod; and of a token that dies unused nobody can tell from the store whether it
+// still lives.
+bool config_credential_is_storeable(const struct config_credential *credential);
+
 // Adds `file:line: message`; ceiling 1000.
 void config_faults_add(struct config_faults *faults, struct config_place place, const char *fmt,
                        ...) __attribute__((format(printf, 3, 4)));

@@ -121,7 +121,9 @@ char *item_header_name(struct str text, struct err *err)
 
 static char fold(char c)
 {
-    return c == '_' ? '-' : str_lower(c);
+    if (c == '_')
+        return '-';
+    return str_lower(c);
 }
 
 bool item_is_same_field(struct str a, struct str b)

@@ -140,6 +140,13 @@ static struct token *slot_make_token(const struct keeper_slot *slot,
     return token;
 }
 
+// What is in the store has been told of: one that should be, and is not here, is not put there.
+static bool is_for_store(const struct keeper_slot *slot, const struct source_result *result)
+{
+    return !result->is_configured &&
+           (slot->keeper->hooks || !slot->config->credential->on_token_update);
+}
+
 static void slot_take_token(struct keeper_slot *slot, const struct source_result *result,
                             bool is_stored)
 {
@@ -169,8 +176,8 @@ static void slot_take_token(struct keeper_slot *slot, const struct source_result
     token_failure_unref(slot->failure);
     slot->failure = NULL;
     slot_publish(slot, token, NULL);
-    if (!is_stored && !result->is_configured)
-        slot_tell_store(slot, token);
+    if (!is_stored)
+        slot_tell_store(slot, is_for_store(slot, result) ? token : NULL);
     // Who fetched it tells of it: not again for one that came from the store, or is told by the
     // configuration.
     if (is_new && !is_stored && !result->is_configured && slot->keeper->hooks)

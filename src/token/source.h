@@ -65,6 +65,8 @@ struct source *source_login_new(const struct source_context *context,
 // The configured token; once it has expired, the grant when the credential has an endpoint.
 struct source *source_static_new(const struct source_context *context,
                                  const struct config_slot *slot) WARN_UNUSED;
+// Would that grant be asked now?
+bool source_static_is_over(const struct config_credential *credential);
 
 // Client-credentials grant (RFC 6749 4.4).
 struct source *source_oauth_new(const struct source_context *context,

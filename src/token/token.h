@@ -43,9 +43,11 @@ struct token_times {
     double jitter; // 0 to 1: spreads renewals of many processes
 };
 
-// soft and hard by DESIGN: hard = sent + lifetime - skew; soft = hard - min(refresh_before,
-// lifetime/4), brought forward by jitter by at most a tenth of that distance. A skew that would eat
-// more than half the lifetime is cut to half of it, so that short-lived tokens stay usable.
+// How long before its expiry a token is no longer used. A skew that would eat more than half the
+// lifetime is cut to half of it, so that short-lived tokens stay usable.
+uint64_t token_skew_ms(uint64_t clock_skew_ms, uint64_t lifetime_ms);
+// hard = sent + lifetime - skew; soft = hard - min(refresh_before, lifetime/4), brought forward by
+// jitter by at most a tenth of that distance.
 void token_schedule(const struct token_times *times, uint64_t *out_soft_ms, uint64_t *out_hard_ms);
 
 // New reference, count 1. prefix may be empty.

@@ -881,6 +881,10 @@ static void test_warnings(void **state)
         {TOKEN_URL CLIENT "on_token_update = /dev/null\n",
          "5: [credential main] on_token_update: cannot run /dev/null: it is not executable; it is "
          "tried again when it is needed"},
+        {"source = exec\ncommand = /bin/true\n",
+         "5: [store] url: has no effect: there is no credential whose tokens can be kept in a "
+         "store",
+         "[store]\nurl = redis://h\n" KEY, NULL},
         {"source = static\ntoken = t\n",
          "9: [route read] scopes: has no effect: the token of credential main (source = static) is "
          "the same for all routes",
