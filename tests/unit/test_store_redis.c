@@ -10,6 +10,7 @@
 
 #include <dlfcn.h>
 #include <netdb.h>
+#include <stdatomic.h>
 
 #include "../support/store_bench.h"
 #include "token/store_backend.h"
@@ -98,7 +99,7 @@ static void test_redis_hangs(void **state)
 }
 
 // In front of libc's: the resolver's time limit is not ours to set.
-static unsigned resolver_ms;
+static atomic_uint resolver_ms;
 
 int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
                 struct addrinfo **out)
