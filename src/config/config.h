@@ -59,6 +59,7 @@ enum config_auth_method {
     AUTH_NONE
 };
 #define AUTH_METHODS (AUTH_NONE + 1)
+enum config_granted { GRANTED_WARN, GRANTED_ACCEPT, GRANTED_REFUSE };
 enum config_replay { REPLAY_NO, REPLAY_YES, REPLAY_SAFE_METHODS };
 enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
 enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
@@ -107,6 +108,7 @@ struct config_credential {
     struct config_strings scopes; // default scopes, added to each route's
     struct config_scope *catalogue;
     size_t catalogue_count; // 0: any scope
+    int granted_scopes;     // enum config_granted: when they are not those asked for
     char *audience;         // NULL: none
     struct config_strings resource;
     char *authorization_details;          // RFC 9396, canonical JSON; NULL: none

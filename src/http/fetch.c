@@ -112,6 +112,8 @@ static enum fetch_error fetch_error_of(const struct fetch *fetch, int code)
     case CURLE_COULDNT_CONNECT:
     case CURLE_PROXY:
         return FETCH_UNREACHABLE;
+    case CURLE_OUT_OF_MEMORY: // its word for a field beyond its own limit
+        return FETCH_TOO_LARGE;
     case CURLE_OPERATION_TIMEDOUT:
         return FETCH_TIMEOUT;
     case CURLE_SSL_CONNECT_ERROR:

@@ -79,7 +79,8 @@ static void slot_log_token(const struct keeper_slot *slot, const char *scope_bef
              F_NUM("lifetime_s", (token->expires_ms - token->fetched_ms + 500) / 1000),
              F_NUM("took_ms", token->fetch_us / 1000), F_TEXT("reason", slot->reason));
     const char *granted = token->granted_scope;
-    if (granted && (!scope_before || strcmp(granted, scope_before) != 0))
+    bool is_accepted = slot->config->credential->granted_scopes == GRANTED_ACCEPT;
+    if (granted && !is_accepted && (!scope_before || strcmp(granted, scope_before) != 0))
         log_warn("token.scope", F_TEXT("credential", name), F_TEXT("asked", slot->config->scope),
                  F_TEXT("granted", granted));
     if (slot->failed_count)
