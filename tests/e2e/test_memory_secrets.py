@@ -124,6 +124,46 @@ def test_replaced_tokens_and_secrets_are_gone(start, release, certs, scripted, t
     assert issuer.count == last
 
 
+def forced_core(pid, folder):
+    """What root gets with a debugger: all of the process's memory, registers included."""
+    path = folder / "core"
+    command = ["gdb", "-nx", "-batch", "-p", str(pid), "-ex", f"generate-core-file {path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert path.exists(), done.stdout + done.stderr
+    core = path.read_bytes()
+    path.unlink()
+    return core
+
+
+def held(core, wanted):
+    return {name for name, needle in wanted.items() if needle in core}
+
+
+def test_what_a_forced_core_holds(start, release, scripted, token_server, tmp_path):
+    """Row by row, what docs/security.md says of it."""
+    issuer, upstream = Issuer(token_server, 3), scripted(on=ok)
+    secret = secret_file(tmp_path, OLD)
+    spare = "[credential spare]\nsource = static\ntoken = literal-token-of-the-spare\nheader = X-Spare\n"
+    text = one_route(issuer.server.credential(client_secret=f"file:{secret}"), upstream.url, "credential = main spare")
+    text += f"{spare}[store]\nurl = sqlite:{tmp_path}/tokens.db\nkey = env:STORE_KEY\n"
+    key = "key-of-the-store-0123456789"
+    daemon = start(text, binary=release, env={"STORE_KEY": key})
+    stay = {"literal": b"literal-token-of-the-spare", "key of the store": key.encode()}
+    with load(daemon):
+        wait_count(issuer, 2)
+        secret_file(tmp_path, NEW)
+        wait_count(issuer, issuer.count + 2)
+        issuer.expires_in = 3600  # the next one stays
+        last = issuer.count + 1
+        wait_count(issuer, last)
+        gone = {**issuer.needles(1, last - 1), **forms_of(OLD), **forms_of(NEW)}
+        memory.wait_gone(daemon.process.pid, gone)
+        core = forced_core(daemon.process.pid, tmp_path)
+    assert held(core, gone) == set()
+    assert held(core, issuer.needles(last, last)) == {f"token {last}"}
+    assert held(core, stay) == set(stay)
+
+
 def test_a_replaced_static_token_is_gone(start, release, scripted, tmp_path):
     good = [token_of(1)]
 
