@@ -11,7 +11,6 @@
 
 #include "base/log.h"
 #include "config/template.h"
-#include "http/fetch.h"
 #include "token/client_auth.h"
 #include "token/document.h"
 #include "token/fetch_failure.h"
@@ -19,6 +18,7 @@
 #include "token/grant_error.h"
 #include "token/late.h"
 #include "token/pointer.h"
+#include "token/post.h"
 #include "token/quote.h"
 #include "token/source.h"
 
@@ -250,48 +250,22 @@ static void on_response(void *arg, const struct fetch_response *response)
 
 // -- request -----------------------------------------------------------------------------------
 
-// The lines of the request's head, NULL-terminated.
-static char **build_head(const struct source_login *login, const struct token *token)
-{
-    const struct config_credential *credential = login->slot->credential;
-    const struct config_headers *more = &credential->request_header;
-    char **lines = mem_array(5 + more->count, sizeof *lines), **line = lines;
-    struct buf text;
-    buf_init(&text, BODY_MAX);
-    *line++ =
-        mem_strdup(credential->login.is_form ? "Content-Type: application/x-www-form-urlencoded"
-                                             : "Content-Type: application/json");
-    *line++ = mem_strdup("Accept: application/json");
-    *line++ = mem_strdup("User-Agent: bearerd/" BEARERD_VERSION);
-    if (token &&
-        buf_printf(&text, "%.*s: %.*s", STR_ARG(token->header_name), STR_ARG(token->header_value)))
-        *line++ = buf_take(&text);
-    for (size_t i = 0; i < more->count; i++)
-        if (buf_printf(&text, "%s: %s", more->items[i].name, more->items[i].value))
-            *line++ = buf_take(&text);
-    return lines;
-}
-
 static bool send_request(struct source_login *login, const struct token *token, struct buf *body,
                          struct err *err)
 {
     const struct config_credential *credential = login->slot->credential;
-    char **head = build_head(login, token);
-    struct fetch_request request = {.method = "POST",
-                                    .url = credential->login.url.text,
-                                    .headers = (const char *const *)head,
-                                    .body = buf_str(body),
-                                    .ca_file = credential->tls.ca_file,
-                                    .cert_file = credential->tls.cert_file,
-                                    .key_file = credential->tls.key_file,
-                                    .proxy = credential->proxy,
-                                    .connect_timeout_ms = credential->connect_timeout_ms,
-                                    .timeout_ms = credential->timeout_ms,
-                                    .body_max = GRANT_BODY_MAX};
-    login->fetch = fetch_start(login->context->fetcher, &request, on_response, login, err);
-    for (char **line = head; *line; line++)
-        mem_free_secret(*line);
-    mem_free(head);
+    struct buf bearer;
+    buf_init(&bearer, BODY_MAX);
+    if (token && !buf_printf(&bearer, "%.*s: %.*s", STR_ARG(token->header_name),
+                             STR_ARG(token->header_value)))
+        return err_set(err, "the token of login_credential is too long");
+    struct post post = {.credential = credential,
+                        .url = credential->login.url.text,
+                        .head = post_head(credential, credential->login.is_form,
+                                          token ? buf_take(&bearer) : NULL, NULL, err),
+                        .body = buf_str(body)};
+    if (post.head)
+        login->fetch = post_start(login->context->fetcher, &post, on_response, login, err);
     return login->fetch != NULL;
 }
 

@@ -99,6 +99,16 @@ def forms_of(secret, client_id="client"):
     return {f"{secret} as it is": secret.encode(), f"{secret} encoded": encoded.encode(), f"{secret} as Basic": basic}
 
 
+def replace_all(issuer, folder):
+    """Another secret, used twice, then a token that stays: (what must be gone, the number of that token)."""
+    secret_file(folder, NEW)
+    wait_count(issuer, issuer.count + 2)
+    issuer.expires_in = 3600
+    last = issuer.count + 1
+    wait_count(issuer, last)
+    return {**issuer.needles(1, last - 1), **forms_of(OLD), **forms_of(NEW)}, last
+
+
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_replaced_tokens_and_secrets_are_gone(start, release, certs, scripted, token_server, tmp_path, tls, method):
@@ -114,12 +124,8 @@ def test_replaced_tokens_and_secrets_are_gone(start, release, certs, scripted, t
         # Its head goes before the body is there, and nothing comes after it on this connection.
         assert client.ask("PUT", body=UPLOAD).status == 200
         wait_count(issuer, 3)
-        secret_file(tmp_path, NEW)
-        wait_count(issuer, issuer.count + 2)
-        issuer.expires_in = 3600  # the next one stays
-        last = issuer.count + 1
-        wait_count(issuer, last)
-        memory.wait_gone(daemon.process.pid, {**issuer.needles(1, last - 1), **forms_of(OLD), **forms_of(NEW)})
+        gone, last = replace_all(issuer, tmp_path)
+        memory.wait_gone(daemon.process.pid, gone)
         assert memory.find(daemon.process.pid, issuer.needles(last, last))
     assert issuer.count == last
 
@@ -151,12 +157,7 @@ def test_what_a_forced_core_holds(start, release, scripted, token_server, tmp_pa
     stay = {"literal": b"literal-token-of-the-spare", "key of the store": key.encode()}
     with load(daemon):
         wait_count(issuer, 2)
-        secret_file(tmp_path, NEW)
-        wait_count(issuer, issuer.count + 2)
-        issuer.expires_in = 3600  # the next one stays
-        last = issuer.count + 1
-        wait_count(issuer, last)
-        gone = {**issuer.needles(1, last - 1), **forms_of(OLD), **forms_of(NEW)}
+        gone, last = replace_all(issuer, tmp_path)
         memory.wait_gone(daemon.process.pid, gone)
         core = forced_core(daemon.process.pid, tmp_path)
     assert held(core, gone) == set()
