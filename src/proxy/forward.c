@@ -34,6 +34,8 @@ void forward_release(struct forward *forward)
 
 // -- sending -----------------------------------------------------------------------------------
 
+static bool forward_renew_head(struct forward *forward);
+
 // The connection broke before any byte of the response. A pooled one may have been closed by the
 // upstream while the request was on its way: try once more on a new one, if sending twice does no
 // harm.
@@ -41,7 +43,11 @@ static void forward_broke(struct forward *forward, const char *why)
 {
     bool may_retry = forward->lease.is_reused && !forward->was_retried && !forward->in.len &&
                      forward->out_is_held && (forward->is_idempotent || !forward->out_sent);
-    if (!may_retry || (forward->head_is_once && !forward_renew_head(forward))) {
+    if (!may_retry) {
+        forward_fail(forward, FORWARD_CLOSED, why);
+        return;
+    }
+    if (forward->head_is_once && !forward_renew_head(forward)) {
         forward_fail(forward, FORWARD_CLOSED, why);
         return;
     }
@@ -60,7 +66,7 @@ static void forward_broke(struct forward *forward, const char *why)
 
 // The head bears the access token: no copy of it may stay behind the buffer's end, which no later
 // wipe would reach.
-void forward_drop_head(struct forward *forward, size_t len)
+static void forward_drop_head(struct forward *forward, size_t len)
 {
     buf_consume(&forward->out, len);
     if (forward->head_len)
@@ -383,7 +389,7 @@ struct buf *forward_head(struct forward *forward, const struct forward_limits *l
     return &forward->out;
 }
 
-void forward_open(struct forward *forward)
+static void forward_open(struct forward *forward)
 {
     forward->lease.wants_fresh = false;
     forward->phase = FORWARD_LEASING;
@@ -409,11 +415,67 @@ void forward_start(struct forward *forward, struct pool *pool,
     forward_open(forward);
 }
 
-void forward_recycle(struct buf *buf)
+static void buf_recycle(struct buf *buf)
 {
     if (buf->cap > KEEP_MEM_MAX)
         buf_fini(buf);
     buf_clear(buf);
+}
+
+bool forward_may_resend(const struct forward *forward)
+{
+    return forward->phase == FORWARD_BODY && forward->out_is_held && forward->out_is_over &&
+           forward->out_sent == forward->out.len;
+}
+
+// What is behind the head goes out of the way of a new one.
+static struct buf *forward_lift_body(struct forward *forward)
+{
+    forward_drop_head(forward, forward->head_len);
+    struct buf empty = forward->held;
+    forward->held = forward->out;
+    forward->out = empty;
+    forward->out.max = forward->held.max;
+    buf_clear(&forward->out);
+    return &forward->out;
+}
+
+static void forward_put_back_body(struct forward *forward)
+{
+    forward->head_len = forward->out.len;
+    if (!buf_append(&forward->out, buf_str(&forward->held)))
+        log_error("upstream.buffer_full"); // cannot happen: the ceiling is twice a head and a body
+    mem_wipe(forward->held.ptr, forward->held.len);
+    buf_recycle(&forward->held);
+}
+
+// For the second try on a new connection. False: there is no head for it.
+static bool forward_renew_head(struct forward *forward)
+{
+    bool ok = forward->ops->on_retry(forward, forward_lift_body(forward));
+    forward_put_back_body(forward);
+    return ok;
+}
+
+struct buf *forward_resend_head(struct forward *forward)
+{
+    struct str unused;
+    if (!forward_take_whole(forward, &unused)) {
+        forward->response.keep_alive = false; // the rest of its body is still to come
+        forward_release(forward);
+    }
+    buf_clear(&forward->in);
+    forward->in_at = 0;
+    forward->interim_count = 0;
+    return forward_lift_body(forward);
+}
+
+void forward_resend(struct forward *forward)
+{
+    forward_put_back_body(forward);
+    forward->out_sent = 0;
+    forward->was_retried = forward->awaits_head = false;
+    forward_open(forward);
 }
 
 void forward_end(struct forward *forward)
@@ -423,8 +485,8 @@ void forward_end(struct forward *forward)
         lease_end(&forward->lease, false);
     timer_disarm(&forward->timer);
     mem_wipe(forward->out.ptr, forward->out.len); // the access token was in it
-    forward_recycle(&forward->out);
-    forward_recycle(&forward->in);
+    buf_recycle(&forward->out);
+    buf_recycle(&forward->in);
     forward->phase = FORWARD_OFF;
     forward->out_sent = forward->in_at = forward->head_len = 0;
     forward->wants_room = forward->wants_data = forward->was_cut = forward->was_retried = false;

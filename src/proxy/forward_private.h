@@ -12,12 +12,6 @@
 ssize_t forward_fill(struct forward *forward);
 // The exchange with the upstream is over: gives the connection back, for use again if it is clean.
 void forward_release(struct forward *forward);
-void forward_open(struct forward *forward); // takes a connection and sends what is in `out`
-// So much of the request's beginning is not needed any more.
-void forward_drop_head(struct forward *forward, size_t len);
-void forward_recycle(struct buf *buf); // empty, for the next request
-// For the second try on a new connection. False: there is no head for it.
-bool forward_renew_head(struct forward *forward);
 // The body broke off; returns FORWARD_CUT.
 ssize_t forward_cut(struct forward *forward, const char *why);
 
