@@ -60,9 +60,17 @@ def test_T31_requests_of_web_pages_are_refused(simple, upstream, field):
     assert upstream.connections == 0
 
 
-@pytest.mark.parametrize("field", ["Sec-Fetch-Site: none", "Sec-Fetch-Site: same-origin"])
-def test_what_a_person_opens_is_not_refused(simple, field):
-    assert simple().ask(fields=[field]).status == 200
+def test_what_a_person_opens_is_not_refused(simple):
+    assert simple().ask(fields=["Sec-Fetch-Site: none"]).status == 200
+
+
+def test_a_page_that_came_through_bearerd_is_a_page_like_any_other(simple, upstream):
+    """It was made by an upstream, and is not to act on the others, unless it is named."""
+    refused = simple().ask(fields=["Sec-Fetch-Site: same-origin"])
+    assert (refused.status, refused.kind) == (403, "origin-not-allowed")
+    daemon = simple("allow_origins = http://ui.example.test\naccept_hosts = ui.example.test", name="second.ini")
+    assert daemon.ask(fields=["Sec-Fetch-Site: same-origin"], host="ui.example.test").status == 200
+    assert daemon.ask(fields=["Sec-Fetch-Site: same-origin"]).status == 403
 
 
 def test_T31_allow_origins_opens_exactly_the_named(simple):
