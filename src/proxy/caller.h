@@ -44,8 +44,8 @@ struct caller_verdict {
 // Methods that are never forwarded: CONNECT and TRACE.
 struct caller_verdict caller_check_method(struct str method);
 struct caller_verdict caller_check(const struct caller_rules *rules, const struct caller *caller);
-// Of a caller that may: the origin of the web page it is, as it goes into
-// Access-Control-Allow-Origin; empty when it is none, or bearerd has no say in that (cors = pass).
+// The origin of the web page that may read the answer, as it goes into Access-Control-Allow-Origin;
+// empty when none calls, or bearerd has no say in that (cors = pass).
 struct str caller_origin(const struct caller_rules *rules, const struct fields *fields);
 
 #endif

@@ -125,7 +125,8 @@ enum caller_page caller_page(const struct caller_rules *rules, const struct call
 
 struct str caller_origin(const struct caller_rules *rules, const struct fields *fields)
 {
-    const struct field *origin =
-        rules->origin_count && !rules->passes_cors ? fields_find(fields, STR("Origin")) : NULL;
-    return origin ? origin->value : STR_NONE;
+    if (!rules->origin_count || rules->passes_cors)
+        return STR_NONE;
+    const struct field *origin = page_signs(fields).origin;
+    return origin && map_get(&rules->origins, origin->value) ? origin->value : STR_NONE;
 }

@@ -68,12 +68,11 @@ static bool exchange_check_caller(struct exchange *exchange)
         .fields = &request->fields,
     };
     struct caller_verdict verdict = caller_check(exchange->proxy->policy->callers, &caller);
+    exchange_note_page(exchange);
     if (verdict.status == CALLER_PREFLIGHT)
         exchange_answer_preflight(exchange);
     else if (verdict.status)
         exchange_fail(exchange, verdict.status, verdict.type, verdict.why);
-    else
-        exchange_note_page(exchange);
     return !verdict.status;
 }
 

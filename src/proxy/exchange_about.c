@@ -78,7 +78,6 @@ void exchange_answer_preflight(struct exchange *exchange)
 {
     struct fields *fields = &exchange->proxy->reply_fields;
     fields->count = 0;
-    exchange_note_page(exchange);
     if (!page_add_preflight(fields, exchange->origin, &exchange->request->fields) ||
         !fields_add(fields, STR("Proxy-Status"), STR("bearerd"))) {
         exchange_fail(exchange, 431, "malformed-request", "too many header fields");

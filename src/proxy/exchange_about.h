@@ -14,7 +14,7 @@ struct str exchange_request_id(struct exchange *exchange);
 // Fills in what the upstream is told (forwarded, request_id, trace).
 void exchange_describe(struct exchange *exchange, struct inject_input *input);
 struct problem_about exchange_about(struct exchange *exchange);
-// The caller may, and is perhaps a web page: which one, for the answer's head.
+// Which web page may read the answer, if one calls.
 void exchange_note_page(struct exchange *exchange);
 void exchange_answer_preflight(struct exchange *exchange);
 void exchange_forget(struct exchange *exchange); // at the end
