@@ -88,6 +88,9 @@ void server_drain(struct server *server);
 size_t server_connection_count(const struct server *server);
 // Bytes of response head (fields and their ": ", CRLF) that still fit into the connection's pool.
 size_t request_reply_room(struct request *request);
+// The client's address as text; empty when it came over a unix socket.
+#define REQUEST_PEER_MAX 46
+struct str request_peer(struct request *request, char out[REQUEST_PEER_MAX]);
 const char *server_library_version(void);
 
 void request_accept(struct request *request);

@@ -4,7 +4,9 @@
 // tokens its route asks for: exchange_send() is reached only with all of them in hand.
 #include "base/log.h"
 #include "http/server.h"
+#include "proxy/exchange_about.h"
 #include "proxy/inject.h"
+#include "proxy/override.h"
 #include "proxy/proxy_private.h"
 
 const struct config *config_of(const struct exchange *exchange)
@@ -62,10 +64,14 @@ static bool exchange_check_caller(struct exchange *exchange)
         .is_absolute = exchange->target.form == TARGET_ABSOLUTE,
         .is_unix = request->is_unix,
         .uid = request->peer_uid,
+        .method = request->method,
         .fields = &request->fields,
     };
     struct caller_verdict verdict = caller_check(exchange->proxy->policy->callers, &caller);
-    if (verdict.status)
+    exchange_note_page(exchange);
+    if (verdict.status == CALLER_PREFLIGHT)
+        exchange_answer_preflight(exchange);
+    else if (verdict.status)
         exchange_fail(exchange, verdict.status, verdict.type, verdict.why);
     return !verdict.status;
 }
@@ -101,9 +107,18 @@ struct inject_input exchange_inject_input(const struct exchange *exchange)
 
 static bool exchange_check_route(struct exchange *exchange)
 {
-    exchange->choice = route_find(exchange->proxy->policy->routes, exchange->request->method,
-                                  &exchange->target, exchange->host);
+    const struct override_input override = {
+        exchange->proxy->policy->routes,
+        exchange->request->method,
+        &exchange->target,
+        exchange->host,
+        &exchange->request->fields,
+        &exchange->choice,
+    };
+    exchange->choice = route_find(override.table, override.method, override.target, override.host);
     struct caller_verdict verdict = route_refusal(exchange->choice.verdict);
+    if (!verdict.status)
+        verdict = override_check(&override);
     if (!verdict.status) {
         struct inject_input input = exchange_inject_input(exchange);
         verdict = inject_check(&input);
@@ -198,7 +213,7 @@ static void on_failed(struct forward *forward, enum forward_error error, const c
 {
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
     log_warn("upstream.failed", F_TEXT("upstream", exchange->choice.upstream->name),
-             F_TEXT("why", why));
+             F_TEXT("why", why), F_STR("id", exchange_request_id(exchange)));
     exchange_upstream_problem(exchange, error, why);
 }
 
@@ -269,5 +284,6 @@ void exchange_end(struct request *request, bool is_complete)
     exchange->reply_is_held = exchange->has_replied = false;
     exchange->body_len = 0;
     exchange->status = 0;
+    exchange_forget(exchange);
     exchange_release(exchange);
 }

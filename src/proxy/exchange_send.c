@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "http/server.h"
+#include "proxy/exchange_about.h"
 #include "proxy/inject.h"
 #include "proxy/proxy_private.h"
 #include "token/jose.h"
@@ -40,6 +41,7 @@ static void exchange_note_sent(struct exchange *exchange, const struct token *co
             continue;
         exchange->sent.generations[i] = tokens[i]->generation;
         exchange->sent.is_any = true;
+        answer_marks_add(&exchange->sent.marks, tokens[i]->value);
         exchange->sent.is_bound |= tokens[i]->binding != NULL;
     }
 }
@@ -112,6 +114,7 @@ static void exchange_send(struct exchange *exchange, const struct token *const *
     bool is_again = exchange->is_again;
     struct inject_input input = exchange_inject_input(exchange);
     input.tokens = tokens;
+    exchange_describe(exchange, &input);
     exchange->is_again = false;
     if (!exchange_prove(exchange, &input)) {
         exchange_fail(exchange, 502, "internal", "the proof of possession could not be made");

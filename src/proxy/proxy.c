@@ -41,6 +41,7 @@ struct proxy *proxy_new(struct loop *loop, const struct policy *policy, struct l
     proxy->policy = policy;
     proxy->view = view;
     snprintf(proxy->instance, sizeof proxy->instance, "%s", instance);
+    ids_init(&proxy->ids);
     list_init(&proxy->spare);
     proxy->nonces = mem_array(config->upstream_count, sizeof(char *));
     proxy->pools = mem_array(config->upstream_count, sizeof(struct pool *));

@@ -4,7 +4,9 @@
 #ifndef PROXY_PROXY_PRIVATE_H
 #define PROXY_PROXY_PRIVATE_H
 
+#include "proxy/answer.h"
 #include "proxy/forward.h"
+#include "proxy/ids.h"
 #include "proxy/inject.h"
 #include "proxy/problem.h"
 #include "proxy/proxy.h"
@@ -20,6 +22,7 @@ struct proxy {
     struct list spare;   // of struct exchange
     size_t spare_count;
     struct fields reply_fields; // filled and used within one call
+    struct ids ids;             // for requests and traces
 };
 
 #define HOST_MAX         280 // a name of 253 bytes, brackets, port
@@ -28,6 +31,7 @@ struct proxy {
 struct sent_tokens {                        // what a 401 would be about
     uint64_t generations[ROUTE_TOKENS_MAX]; // by the route's slots; 0: that one was not sent
     bool is_any, is_bound;
+    struct answer_marks marks; // by which they are known again
 };
 
 // One request's life, from the head to the end of the answer. Kept and used again.
@@ -58,6 +62,10 @@ struct exchange {
     int status;
     uint64_t start_us;
     struct buf problem_body;
+    // exchange_about.c's; empty: not yet asked for
+    struct str id, trace, origin;
+    bool drops_tracestate;
+    char id_bytes[IDS_LEN], trace_bytes[IDS_TRACE_LEN], peer_bytes[REQUEST_PEER_MAX];
 };
 
 // proxy.c
@@ -93,6 +101,6 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
                                const char *why);
 void exchange_reply(struct exchange *exchange); // the upstream's response
 ssize_t exchange_pull(struct request *request, char *out, size_t out_max);
-void exchange_log(const struct exchange *exchange, bool is_complete);
+void exchange_log(struct exchange *exchange, bool is_complete);
 
 #endif

@@ -54,9 +54,9 @@ class Response:
 
 class RawClient:
     def __init__(self, address, timeout=20):
-        """address: a port of 127.0.0.1, or the path of a unix socket."""
-        if isinstance(address, int):
-            self.sock = socket.create_connection(("127.0.0.1", address), timeout)
+        """address: a port of 127.0.0.1, a pair of host and port, or the path of a unix socket."""
+        if isinstance(address, (int, tuple)):
+            self.sock = socket.create_connection(("127.0.0.1", address) if isinstance(address, int) else address, timeout)
         else:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
