@@ -225,7 +225,8 @@ struct config {
     struct secret *client_key;                         // NULL: none
     uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t request_timeout_ms, drain_timeout_ms;
-    uint64_t listen_mode; // unix sockets: file mode
+    uint64_t body_min_rate; // bytes a second; 0: any
+    uint64_t listen_mode;   // unix sockets: file mode
     struct config_store store;
     // [log]
     int log_level; // enum log_level

@@ -51,11 +51,18 @@ const struct setting settings_proxy[] = {
      .example = "5s"},
     {DURATION("header_timeout", config, header_timeout_ms), .section = SECTION_PROXY,
      .fallback = "10s", .min = 100, .max = MS_HOUR,
-     .help = "How long a client may take to send a whole request head.", .example = "5s"},
+     .help = "How long a client may take to send a whole request head; then 408.", .example = "5s"},
     {DURATION("body_timeout", config, body_timeout_ms), .section = SECTION_PROXY, .fallback = "30s",
      .min = 100, .max = MS_HOUR,
-     .help = "How long a client may pause while it sends a body or takes an answer.",
+     .help = "How long a client may pause while it sends a body, then 408; or while it takes an "
+             "answer, then the connection is closed.",
      .example = "1m"},
+    {SIZE("body_min_rate", config, body_min_rate), .section = SECTION_PROXY, .fallback = "240",
+     .min = 1, .max = KIB * KIB * KIB, .zero = "none",
+     .help = "Bytes a second that a client must send of a body, or take of an answer, on average "
+             "of body_timeout. Only the time counts in which bearerd waits for the client. none "
+             "lets it be as slow as body_timeout allows, as an upload without end may be.",
+     .example = "none"},
     {DURATION("keepalive_timeout", config, keepalive_timeout_ms), .section = SECTION_PROXY,
      .fallback = "75s", .min = 100, .max = MS_DAY,
      .help = "How long an idle client connection is kept open.", .example = "15s"},

@@ -53,6 +53,7 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
         .header_timeout_ms = settings->header_timeout_ms,
         .body_timeout_ms = settings->body_timeout_ms,
         .keepalive_timeout_ms = settings->keepalive_timeout_ms,
+        .body_min_rate = settings->body_min_rate,
     };
     worker->server = server_new(worker->loop, &server, proxy_server_ops(), worker->proxy, err);
     if (!worker->server)

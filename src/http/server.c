@@ -84,32 +84,21 @@ static void on_tick(struct timer *timer)
 
 // -- connections -------------------------------------------------------------------------------
 
-void conn_break(struct conn *conn)
+// Drops what was written and is not taken yet, too.
+void conn_reset(const struct conn *conn)
 {
-    const struct req *req = conn->req;
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-    // A body that ends with the connection would look whole behind an orderly end: dissolving the
-    // connection resets it.
-    if (req && req->ends_by_close && !connect(conn->fd, &nobody, sizeof nobody))
-        return;
-    shutdown(conn->fd, SHUT_RDWR);
+    if (connect(conn->fd, &nobody, sizeof nobody)) // dissolves the connection
+        shutdown(conn->fd, SHUT_RDWR);
 }
 
-static void on_deadline(struct timer *timer)
+void conn_break(const struct conn *conn)
 {
-    // libmicrohttpd's own limit is on inactivity: a byte now and then would hold a connection for
-    // ever.
-    struct conn *conn = CONTAINER_OF(timer, struct conn, deadline);
-    log_debug("client.too_slow", F_NUM("fd", conn->fd));
-    conn_break(conn);
-}
-
-void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
-{
-    if (delay_ms)
-        timer_start(conn->server->loop, &conn->deadline, delay_ms);
+    // A body that ends with the connection would look whole behind an orderly end.
+    if (conn->req && conn->req->ends_by_close)
+        conn_reset(conn);
     else
-        timer_disarm(&conn->deadline);
+        shutdown(conn->fd, SHUT_RDWR);
 }
 
 static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
@@ -131,8 +120,7 @@ static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
     conn->peer_uid = UINT32_MAX;
     if (conn->is_unix && !getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len))
         conn->peer_uid = peer.uid;
-    timer_init(&conn->deadline, on_deadline);
-    conn_set_deadline(conn, server->config.header_timeout_ms);
+    conn_init_deadline(conn);
     list_append(&server->conns, &conn->link);
     server->conn_count++;
     return conn;
@@ -292,11 +280,12 @@ static size_t keep_encoded(void *arg, struct MHD_Connection *mhd, char *text)
 
 static struct MHD_Daemon *server_start_daemon(struct server *server)
 {
-    // On inactivity in any state: the real limits are our own deadlines.
+    // On inactivity in any state. The real limits are our own deadlines; this one must not come
+    // before them, and does not see what a slow client takes out of the kernel's buffers.
     uint64_t limit_ms = server->config.keepalive_timeout_ms > server->config.body_timeout_ms
                             ? server->config.keepalive_timeout_ms
                             : server->config.body_timeout_ms;
-    uint64_t seconds = limit_ms / 1000 + 2;
+    uint64_t seconds = limit_ms / 1000 + 3600;
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)server->config.header_limit, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)server->config.max_connections + 1, NULL},

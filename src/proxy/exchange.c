@@ -180,6 +180,12 @@ void exchange_end_body(struct request *request)
         exchange_reply(exchange);
 }
 
+void exchange_give_up_body(struct request *request)
+{
+    exchange_fail(request->user, 408, "client-timeout",
+                  "the request body came more slowly than body_timeout and body_min_rate allow");
+}
+
 // -- what the upstream leg tells ---------------------------------------------------------------
 
 static void on_head(struct forward *forward)

@@ -12,6 +12,7 @@ static const struct problem_kind kinds[] = {
     {"bad-target", "The request target is not acceptable", "http_request_error"},
     {"ambiguous-path", "Servers would read this path in different ways", "http_request_error"},
     {"body-too-large", "The request body is too large", "http_request_denied"},
+    {"client-timeout", "The client took too long to send its request", "http_request_error"},
     {"connect-not-supported", "CONNECT is not supported", "http_request_denied"},
     {"method-not-allowed", "This method is not forwarded", "http_request_denied"},
     {"host-not-allowed", "This Host is not allowed", "http_request_denied"},

@@ -107,6 +107,7 @@ const struct server_ops *proxy_server_ops(void)
         .on_refused = on_refused,
         .on_body = exchange_take_body,
         .on_body_end = exchange_end_body,
+        .on_late = exchange_give_up_body,
         .on_pull = exchange_pull,
         .on_end = exchange_end,
     };

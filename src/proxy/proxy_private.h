@@ -72,6 +72,7 @@ void exchange_start(struct proxy *proxy, struct request *request);
 void exchange_refuse(struct proxy *proxy, struct request *request, int status, const char *why);
 size_t exchange_take_body(struct request *request, struct str bytes);
 void exchange_end_body(struct request *request);
+void exchange_give_up_body(struct request *request); // the client sends it too slowly
 void exchange_end(struct request *request, bool is_complete);
 
 const struct config *config_of(const struct exchange *exchange);

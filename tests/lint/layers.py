@@ -36,7 +36,7 @@ DOORS = {
 
 # What comes with the compiler and libc: no door needed, headers of ours may use it.
 LIBC = re.compile(
-    r"(arpa|net|netinet|sys)/\w+\.h|(assert|ctype|dirent|errno|fcntl|float|getopt|glob|grp|inttypes|limits|"
+    r"(arpa|net|netinet|sys)/\w+\.h|linux/tcp\.h|(assert|ctype|dirent|errno|fcntl|float|getopt|glob|grp|inttypes|limits|"
     r"locale|math|netdb|poll|pthread|pwd|sched|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|"
     r"stdio|stdlib|stdnoreturn|string|strings|syslog|termios|time|unistd|malloc)\.h"
 )
