@@ -143,7 +143,10 @@ struct config_upstream {
     char *proxy;
     uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
     uint64_t max_connections; // per worker
-    uint64_t keepalive;       // idle connections kept, per worker
+    uint64_t max_queue;       // requests that wait for one of them, per worker
+    uint64_t queue_timeout_ms;
+    uint64_t keepalive; // idle connections kept, per worker
+    uint64_t keepalive_timeout_ms;
     bool allow_plaintext;
     struct config_headers set_header;
     struct config_strings remove_header;
@@ -220,6 +223,7 @@ struct config {
     bool expose;
     uint64_t workers; // resolved: 1 or more
     uint64_t header_limit, body_limit, max_connections;
+    uint64_t max_connections_per_client, max_requests; // 0: any
     struct config_strings accept_hosts, allow_origins; // lower case
     struct config_strings allow_uids;                  // decimal
     struct secret *client_key;                         // NULL: none

@@ -29,7 +29,20 @@ const struct setting settings_proxy[] = {
      .example = "100m"},
     {NUMBER("max_connections", config, max_connections), .section = SECTION_PROXY,
      .fallback = "4096", .min = 1, .max = 1000000,
-     .help = "Client connections open at a time, all workers together.", .example = "500"},
+     .help = "Client connections open at a time, all workers together; each worker has its share. "
+             "At the limit the longest idle one is closed for a newcomer; if none is idle, "
+             "newcomers wait to be accepted.",
+     .example = "500"},
+    {NUMBER("max_connections_per_client", config, max_connections_per_client),
+     .section = SECTION_PROXY, .fallback = "none", .min = 1, .max = 1000000, .zero = "none",
+     .help = "Connections that one client may have open at a time: an address, or a user of a "
+             "unix: socket. A further one is answered with 503 and closed.",
+     .example = "100"},
+    {NUMBER("max_requests", config, max_requests), .section = SECTION_PROXY, .fallback = "none",
+     .min = 1, .max = 1000000, .zero = "none",
+     .help = "Requests under way at a time, all workers together; each worker has its share. A "
+             "further one is answered with 503.",
+     .example = "1000"},
     {WORDS("accept_hosts", config, accept_hosts), .section = SECTION_PROXY, .item = item_host,
      .help = "Values of the Host field to answer besides the listen addresses, localhost and the "
              "upstreams' hosts. Others are refused: a web page could otherwise reach bearerd by a "

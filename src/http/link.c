@@ -36,9 +36,10 @@ struct link {
     struct task fail_task; // it could not even be started: told from the loop
     int fd;
     bool is_connected, is_closed;
-    bool has_failed;  // for good
-    bool is_drained;  // the last read took all there was, so wait for the next edge …
-    bool has_hung_up; // … unless the peer's end is still to be read
+    bool has_no_socket; // the last try found no descriptor or memory for one
+    bool has_failed;    // for good
+    bool is_drained;    // the last read took all there was, so wait for the next edge …
+    bool has_hung_up;   // … unless the peer's end is still to be read
     char error_text[CURL_ERROR_SIZE];
 };
 
@@ -79,6 +80,17 @@ static enum link_error link_error_of(CURLcode code)
     return LINK_UNREACHABLE;
 }
 
+// libcurl does not tell why it got no socket.
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    struct link *link = arg;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    link->has_no_socket =
+        fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS);
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 static void on_watch_ready(struct watch *watch, unsigned ready)
 {
     struct link *link = CONTAINER_OF(watch, struct link, watch);
@@ -110,7 +122,10 @@ static void link_on_done(void *easy, int code)
         curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
     if (fd == CURL_SOCKET_BAD) {
         const char *why = *link->error_text ? link->error_text : curl_easy_strerror((CURLcode)code);
-        link->ops->on_connect(link, link_error_of((CURLcode)code), why);
+        enum link_error error = link_error_of((CURLcode)code);
+        if (error == LINK_UNREACHABLE && link->has_no_socket)
+            error = LINK_EXHAUSTED;
+        link->ops->on_connect(link, error, why);
         return;
     }
     link->fd = fd;
@@ -126,7 +141,7 @@ static void link_on_done(void *easy, int code)
                     LOOP_READ | LOOP_WRITE | LOOP_HANGUP | LOOP_EDGE, &err))
         link->ops->on_connect(link, LINK_OK, "");
     else
-        link->ops->on_connect(link, LINK_LOCAL, err.text);
+        link->ops->on_connect(link, LINK_EXHAUSTED, err.text);
 }
 
 static void on_done(void *arg, void *easy, int code)
@@ -188,6 +203,8 @@ static void link_set_options(struct link *link, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_SHARE, link->context->share);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, link);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, link->error_text);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, link);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, link);
     if (target->is_https)
@@ -197,7 +214,7 @@ static void link_set_options(struct link *link, CURL *easy)
 static void on_fail_task(struct task *task)
 {
     struct link *link = CONTAINER_OF(task, struct link, fail_task);
-    link->ops->on_connect(link, LINK_LOCAL, link->error_text);
+    link->ops->on_connect(link, LINK_EXHAUSTED, link->error_text);
 }
 
 struct link *link_new(struct link_context *context, const struct link_target *target,

@@ -37,7 +37,8 @@ enum link_error {
     LINK_UNREACHABLE, // DNS, connect, proxy
     LINK_TLS,         // handshake or verification
     LINK_TIMEOUT,     // not connected within connect_timeout
-    LINK_LOCAL,       // out of descriptors, bad certificate file …
+    LINK_EXHAUSTED,   // out of descriptors or memory, for now
+    LINK_LOCAL,       // bad certificate file …
 };
 
 struct link_ops {

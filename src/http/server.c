@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -121,6 +122,7 @@ static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
     if (conn->is_unix && !getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len))
         conn->peer_uid = peer.uid;
     conn_init_deadline(conn);
+    conn_enter(conn);
     list_append(&server->conns, &conn->link);
     server->conn_count++;
     return conn;
@@ -133,6 +135,7 @@ static void conn_free(struct conn *conn)
     timer_stop(conn->server->loop, &conn->deadline);
     list_remove(&conn->link);
     conn->server->conn_count--;
+    conn_leave(conn);
     mem_free(conn);
 }
 
@@ -154,8 +157,10 @@ static void server_add_connection(struct server *server, const struct listener *
     struct sockaddr_storage address = {.ss_family = listener->is_unix ? AF_UNIX : AF_INET};
     // When this fails it has closed the descriptor.
     if (MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address,
-                           sizeof(struct sockaddr_in)) != MHD_YES)
+                           sizeof(struct sockaddr_in)) != MHD_YES) {
         log_warn("client.not_accepted", F_TEXT("why", strerror(errno)));
+        server_forget(server, fd);
+    }
     server_want_run(server);
 }
 
@@ -172,11 +177,28 @@ static void server_watch_listeners(struct server *server, bool on)
     }
 }
 
-// Newcomers wait in the backlog until somebody leaves; the sweep looks again.
-static void server_pause_accepting(struct server *server)
+static bool server_has_newcomer(const struct server *server)
 {
+    if (server->is_draining)
+        return false;
+    for (struct list *link = server->listeners.next; link != &server->listeners;
+         link = link->next) {
+        const struct listener *listener = CONTAINER_OF(link, struct listener, link);
+        struct pollfd look = {.fd = listener->watch.fd, .events = POLLIN};
+        if (poll(&look, 1, 0) > 0)
+            return true;
+    }
+    return false;
+}
+
+// Newcomers wait in the backlog until somebody leaves, or is made to; the sweep looks again.
+static void server_be_full(struct server *server)
+{
+    bool has_room = server_has_newcomer(server) && server_make_room(server);
     server_watch_listeners(server, false);
-    timer_start(server->loop, &server->sweep_timer, SWEEP_MS);
+    // Looking for who idles walks over all connections: the more there are, the more seldom.
+    timer_start(server->loop, &server->sweep_timer,
+                has_room ? 1 + server->conn_count / 1000 : SWEEP_MS);
 }
 
 static bool is_resource_error(int code)
@@ -191,18 +213,22 @@ static void on_listener_ready(struct watch *watch, unsigned ready)
     struct server *server = listener->server;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         if (server->conn_count >= server->config.max_connections) {
-            server_pause_accepting(server);
+            server_be_full(server);
             return;
         }
-        int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof address;
+        int fd =
+            accept4(watch->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             server->is_out_of_resources = false;
-            server_add_connection(server, listener, fd);
+            if (server_admit(server, fd, &address))
+                server_add_connection(server, listener, fd);
         } else if (is_resource_error(errno)) {
             if (!server->is_out_of_resources)
                 log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
             server->is_out_of_resources = true; // said once, until an accept works again
-            server_pause_accepting(server);
+            server_be_full(server);
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
             return;
@@ -260,13 +286,12 @@ static bool server_watch_suspended(struct server *server)
 static void on_sweep(struct timer *timer)
 {
     struct server *server = CONTAINER_OF(timer, struct server, sweep_timer);
-    bool again = server_watch_suspended(server);
+    if (server_watch_suspended(server))
+        timer_start(server->loop, timer, SWEEP_MS);
     if (server->conn_count < server->config.max_connections)
         server_watch_listeners(server, true);
     else
-        again = true;
-    if (again)
-        timer_start(server->loop, timer, SWEEP_MS);
+        server_be_full(server);
 }
 
 // -- life --------------------------------------------------------------------------------------
@@ -315,6 +340,7 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
     server->parked_max = server->parses_in_place ? PARKED_MAX : 0; // tried with 0.9.75 alone
     list_init(&server->listeners);
     list_init(&server->conns);
+    list_init(&server->newcomers);
     list_init(&server->suspended);
     list_init(&server->spare);
     task_init(&server->run_task, on_run);
@@ -351,12 +377,6 @@ static void server_close_listeners(struct server *server)
     server_watch_listeners(server, false);
 }
 
-static bool conn_has_input(const struct conn *conn)
-{
-    char byte;
-    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 void server_drain(struct server *server)
 {
     if (!server->is_draining)
@@ -391,6 +411,7 @@ void server_free(struct server *server)
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
     task_cancel(&server->run_task);
+    server_forget_all(server);
     while ((link = list_take_first(&server->spare)))
         req_free(CONTAINER_OF(link, struct req, suspended_link));
     mem_free(server);

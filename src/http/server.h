@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "http/crowd.h"
 #include "http/headers.h"
 
 struct server;
@@ -79,6 +80,7 @@ struct server_config {
     uint64_t max_connections;
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t body_min_rate; // bytes a second, on average of body_timeout; 0: any
+    struct crowd *crowd;    // borrowed, shared by the servers of a process; NULL: no limit
 };
 
 struct server *server_new(struct loop *loop, const struct server_config *config,

@@ -29,7 +29,9 @@ struct server {
     struct timer sweep_timer; // arms the watches of connections suspended for a while
     struct list listeners;
     struct list conns;
-    struct list suspended; // of struct req, oldest first
+    struct list newcomers;   // see server_admit.c; empty without a crowd
+    uint64_t turned_away_ms; // when that was last said
+    struct list suspended;   // of struct req, oldest first
     // Requests that wait for their answer without being suspended, and what they make necessary:
     // libmicrohttpd then always says that there is work, so what it has to go on with is counted.
     size_t parked_count, parked_max; // requests that wait without being suspended
@@ -54,7 +56,9 @@ struct conn {
     int fd;
     bool is_unix;
     uint32_t peer_uid;
-    bool has_asked;        // one request or more is over
+    bool has_asked;  // one request or more is over
+    bool is_counted; // in the crowd, as this client
+    struct crowd_client client;
     struct req *req;       // the request under way, or NULL
     struct timer deadline; // the client owes us something until then
     struct pace pace;
@@ -112,8 +116,18 @@ void conn_start_pace(struct conn *conn, bool is_reply);
 void conn_move(struct conn *conn, size_t len); // … these are so many bytes of it …
 void conn_pause_pace(struct conn *conn);       // … and now it is not its turn, until conn_move()
 
+// server_admit.c
+// False: the client has too many connections, was told so, and fd is closed.
+bool server_admit(struct server *server, int fd, const struct sockaddr_storage *address);
+void server_forget(struct server *server, int fd); // it was admitted and will not become a conn
+void server_forget_all(struct server *server);
+void conn_enter(struct conn *conn);
+void conn_leave(const struct conn *conn);
+bool conn_has_input(const struct conn *conn); // not yet read
+bool server_make_room(struct server *server); // closes the connection that idles longest, if any
+
 // server_say.c
-enum saying_kind { SAY_HEAD_TOO_LARGE, SAY_LATE_HEAD };
+enum saying_kind { SAY_HEAD_TOO_LARGE, SAY_LATE_HEAD, SAY_TOO_MANY_CONNECTIONS };
 void conn_say(const struct conn *conn, enum saying_kind kind);
 void socket_say(int fd, enum saying_kind kind);
 

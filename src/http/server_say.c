@@ -21,6 +21,10 @@ static const struct saying {
     [SAY_LATE_HEAD] = {408, "client-timeout", "The client took too long to send its request",
                        "the request head was not complete within header_timeout",
                        "http_request_error", ""},
+    [SAY_TOO_MANY_CONNECTIONS] = {503, "too-many-connections",
+                                  "This client has too many connections",
+                                  "max_connections_per_client connections of this client are open",
+                                  "http_request_denied", "Retry-After: 1\r\n"},
 };
 
 void socket_say(int fd, enum saying_kind kind)

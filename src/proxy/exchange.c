@@ -113,6 +113,19 @@ static bool exchange_check_route(struct exchange *exchange)
     return !verdict.status;
 }
 
+static bool exchange_check_load(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    if (proxy->requests_max && proxy->request_count >= proxy->requests_max) {
+        exchange_problem(exchange, &(struct problem){503, "overloaded",
+                                                     "max_requests requests are under way", 1});
+        return false;
+    }
+    proxy->request_count++;
+    exchange->is_counted = true;
+    return true;
+}
+
 // -- life ---------------------------------------------------------------------------------------
 
 static void on_whole_timer(struct timer *timer)
@@ -140,7 +153,7 @@ void exchange_start(struct proxy *proxy, struct request *request)
     struct exchange *exchange = exchange_begin(proxy, request);
     if (!exchange_check_method(exchange) || !exchange_check_target(exchange) ||
         !exchange_check_caller(exchange) || !exchange_check_size(exchange) ||
-        !exchange_check_route(exchange))
+        !exchange_check_route(exchange) || !exchange_check_load(exchange))
         return;
     const struct config_route *route = exchange->choice.route;
     uint64_t limit_ms =
@@ -264,6 +277,8 @@ void exchange_end(struct request *request, bool is_complete)
     forward_end(&exchange->forward);
     if (exchange->problem_body.ptr)
         buf_fini(&exchange->problem_body);
+    exchange->proxy->request_count -= exchange->is_counted;
+    exchange->is_counted = false;
     exchange->request = NULL;
     exchange->choice = (struct route_choice){0};
     exchange->target = (struct target){0};

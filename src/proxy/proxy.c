@@ -7,8 +7,7 @@
 
 #include "proxy/proxy_private.h"
 
-#define SPARE_MAX            1024
-#define POOL_IDLE_TIMEOUT_MS 55000 // below the 60 s and more after which servers commonly close
+#define SPARE_MAX 1024
 
 static struct pool *pool_of_upstream(struct loop *loop, struct link_context *links,
                                      const struct config_upstream *upstream)
@@ -27,7 +26,8 @@ static struct pool *pool_of_upstream(struct loop *loop, struct link_context *lin
             },
         .connections_max = (size_t)upstream->max_connections,
         .idle_max = (size_t)upstream->keepalive,
-        .idle_timeout_ms = POOL_IDLE_TIMEOUT_MS,
+        .idle_timeout_ms = upstream->keepalive_timeout_ms,
+        .waiting_max = (size_t)upstream->max_queue,
     };
     return pool_new(loop, links, &config);
 }
@@ -40,6 +40,8 @@ struct proxy *proxy_new(struct loop *loop, const struct policy *policy, struct l
     proxy->loop = loop;
     proxy->policy = policy;
     proxy->view = view;
+    // Its share, as with connections: a count of all workers' requests would be shared memory.
+    proxy->requests_max = (size_t)((config->max_requests + config->workers - 1) / config->workers);
     snprintf(proxy->instance, sizeof proxy->instance, "%s", instance);
     list_init(&proxy->spare);
     proxy->nonces = mem_array(config->upstream_count, sizeof(char *));

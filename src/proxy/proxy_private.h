@@ -17,7 +17,8 @@ struct proxy {
     struct pool **pools; // by upstream index
     char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
     char instance[32];   // pseudonym of this process in Via
-    struct list spare;   // of struct exchange
+    size_t request_count, requests_max; // past the checks and not yet answered; max 0: any
+    struct list spare;                  // of struct exchange
     size_t spare_count;
     struct fields reply_fields; // filled and used within one call
 };
@@ -41,6 +42,7 @@ struct exchange {
     struct str host;
     struct view_waiter waiter;
     size_t waiting_slot;
+    bool is_counted;           // in request_count
     bool is_waiting;           // for a token
     bool is_again;             // the next sending is the second of the same request
     bool was_replayed;         // with a newer token, after a 401

@@ -156,23 +156,6 @@ def test_workers(simple, upstream, workers):
         client.close()
 
 
-def test_connections_at_the_limit_wait_or_are_told(simple):
-    """max_connections: no more are served at a time; when one goes, the next is."""
-    daemon = simple("workers = 1\nmax_connections = 4")
-    held = [daemon.client() for _ in range(4)]
-    assert [client.ask().status for client in held] == [200] * 4
-    with daemon.client(timeout=1) as fifth:
-        try:
-            fifth.request()
-            assert fifth.response().status == 503
-        except (AssertionError, OSError):
-            pass  # not accepted yet, or closed: both are no service
-    held.pop().close()
-    wait_until(lambda: daemon.ask().status == 200, 10, "room for another")
-    for client in held:
-        client.close()
-
-
 def test_many_connections_come_and_go(simple, upstream):
     daemon = simple("workers = 2")
     for _ in range(300):
