@@ -34,8 +34,13 @@ struct config_headers {
     size_t count;
 };
 
+enum config_tls_min { TLS_MIN_1_2, TLS_MIN_1_3 };
+
 struct config_tls {                       // of a client connection that bearerd opens
     char *ca_file, *cert_file, *key_file; // NULL: the system's, none, none
+    int min;                              // enum config_tls_min
+    char *ciphers, *ciphersuites;         // of OpenSSL, up to TLS 1.2 and for 1.3; NULL: its own
+    char *pin;                            // "sha256//BASE64;sha256//…"; NULL: none
 };
 
 struct config_url { // an absolute http or https URL, split
@@ -140,6 +145,9 @@ struct config_upstream {
     char *mount;                 // origin-form prefix; "/" or "/x/y" without a trailing slash
     int unmatched;               // enum config_unmatched
     struct config_tls tls;
+    char *tls_name;    // in the certificate and in SNI; NULL: the url's host
+    char *host_header; // NULL: the url's authority
+    char *socket;      // absolute path of a unix socket to connect to; NULL: none
     char *proxy;
     uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
     uint64_t max_connections; // per worker

@@ -7,6 +7,8 @@ static const char *const unmatched_words[] = {"reject", "pass", NULL};         /
 static const char *const policies[] = {"replace", "keep", "reject", NULL};     // config_client_auth
 static const char *const replay_words[] = {"no", "yes", "safe-methods", NULL}; // config_replay
 
+const char *const setting_tls_versions[] = {"1.2", "1.3", NULL};
+
 const struct setting settings_upstream[] = {
     {URL("url", config_upstream, url), .section = SECTION_UPSTREAM, .flags = SETTING_REQUIRED,
      .help = "Where requests go: scheme, host, port and base path.",
@@ -15,7 +17,7 @@ const struct setting settings_upstream[] = {
      .help =
          "Hosts that select this upstream, in absolute-form targets (clients that use http_proxy) "
          "and in the Host field.",
-     .more = "the host of url", .example = "api.example.com api.example.com:8443"},
+     .more = "the host of url, and host_header", .example = "api.example.com api.example.com:8443"},
     {TEXT("mount", config_upstream, mount), .section = SECTION_UPSTREAM, .flags = SETTING_NO_EMPTY,
      .item = item_mount,
      .help = "Path prefix that selects this upstream when the host does not; it is swapped for "
@@ -34,6 +36,32 @@ const struct setting settings_upstream[] = {
      .example = "/etc/bearerd/client.pem"},
     {PEM_FILE("key_file", config_upstream, tls.key_file), .section = SECTION_UPSTREAM,
      .help = "PEM file of the certificate's private key.", .example = "/etc/bearerd/client.key"},
+    {CHOICE("tls_min", config_upstream, tls.min), .section = SECTION_UPSTREAM, .fallback = "1.2",
+     .choices = setting_tls_versions, .help = TLS_MIN_HELP, .example = "1.3"},
+    {TEXT("tls_ciphers", config_upstream, tls.ciphers), .section = SECTION_UPSTREAM,
+     .item = item_ciphers, .help = TLS_CIPHERS_HELP, .more = "OpenSSL's own choice",
+     .example = TLS_CIPHERS_EXAMPLE},
+    {TEXT("tls_ciphersuites", config_upstream, tls.ciphersuites), .section = SECTION_UPSTREAM,
+     .item = item_ciphers, .help = TLS_SUITES_HELP, .more = "OpenSSL's own choice",
+     .example = TLS_SUITES_EXAMPLE},
+    {TEXT("tls_pin", config_upstream, tls.pin), .section = SECTION_UPSTREAM,
+     .flags = SETTING_NO_EMPTY, .item = item_pins, .help = TLS_PIN_HELP,
+     .more = "any that is trusted", .example = TLS_PIN_EXAMPLE},
+    {TEXT("tls_name", config_upstream, tls_name), .section = SECTION_UPSTREAM,
+     .flags = SETTING_NO_EMPTY, .item = item_tls_name,
+     .help = "Name that the upstream's certificate must have, and that is asked for in the "
+             "handshake (SNI), where it is another one than the host of url.",
+     .more = "the host of url", .example = "api.example.com"},
+    {TEXT("host_header", config_upstream, host_header), .section = SECTION_UPSTREAM,
+     .flags = SETTING_NO_EMPTY, .item = item_host_field,
+     .help =
+         "The Host field of requests to the upstream; clients that name it select the upstream, "
+         "too.",
+     .more = "host and port of url", .example = "api.example.com"},
+    {TEXT("socket", config_upstream, socket), .section = SECTION_UPSTREAM, .item = item_socket,
+     .help = "Path of a unix socket to connect to, in the place of the host and port of url. With "
+             "it url may be http://.",
+     .more = "a connection to the host of url", .example = "/run/api/api.sock"},
     {TEXT("proxy", config_upstream, proxy), .section = SECTION_UPSTREAM, .item = item_proxy,
      .help = PROXY_HELP, .more = "a direct connection", .example = "socks5h://127.0.0.1:1080"},
     {DURATION("connect_timeout", config_upstream, connect_timeout_ms), .section = SECTION_UPSTREAM,

@@ -31,6 +31,7 @@ struct link {
     void *owner;
     CURL *easy;          // NULL once a plain socket was taken out
     struct multi *multi; // TLS: its own; plain: NULL
+    struct curl_slist *connect_to;
     struct watch watch;
     struct list dead_link;
     struct task fail_task; // it could not even be started: told from the loop
@@ -165,29 +166,37 @@ static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 
 static void link_set_tls(CURL *easy, const struct link_target *target)
 {
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    tls_apply(easy, &target->tls);
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-    if (target->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file);
     // With a folder of certificates set, the parsed bundle is not cached: 16 ms for each
     // connection.
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    if (target->cert_file)
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, target->cert_file);
-    if (target->key_file)
-        curl_easy_setopt(easy, CURLOPT_SSLKEY, target->key_file);
+}
+
+// libcurl takes SNI and the name to verify from the URL, and connects somewhere else if told so.
+static bool link_set_address(struct link *link, CURL *easy)
+{
+    const struct link_target *target = link->target;
+    const char *name = target->is_https && target->tls_name ? target->tls_name : target->host;
+    bool is_elsewhere = name != target->host && !target->unix_socket;
+    char text[600];
+    snprintf(text, sizeof text, strchr(name, ':') ? "%s://[%s]:%u/" : "%s://%s:%u/",
+             target->is_https ? "https" : "http", name, (unsigned)target->port);
+    curl_easy_setopt(easy, CURLOPT_URL, text);
+    if (target->unix_socket)
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, target->unix_socket);
+    if (!is_elsewhere)
+        return true;
+    snprintf(text, sizeof text, strchr(target->host, ':') ? "::[%s]:%u" : "::%s:%u", target->host,
+             (unsigned)target->port);
+    link->connect_to = curl_slist_append(NULL, text);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, link->connect_to);
+    return link->connect_to != NULL;
 }
 
 static void link_set_options(struct link *link, CURL *easy)
 {
     const struct link_target *target = link->target;
-    char url[320];
-    bool is_v6 = strchr(target->host, ':') != NULL;
-    snprintf(url, sizeof url, "%s://%s%s%s:%u/", target->is_https ? "https" : "http",
-             is_v6 ? "[" : "", target->host, is_v6 ? "]" : "", (unsigned)target->port);
-    curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); // ALPN, too
@@ -232,7 +241,8 @@ struct link *link_new(struct link_context *context, const struct link_target *ta
     if (target->is_https && !(link->multi = multi_new(context->loop, on_done, NULL, &err)))
         goto fail;
     link_set_options(link, link->easy);
-    if (multi_add(link->multi ? link->multi : context->multi, link->easy, &err))
+    if (link_set_address(link, link->easy) &&
+        multi_add(link->multi ? link->multi : context->multi, link->easy, &err))
         return link;
 fail:
     snprintf(link->error_text, sizeof link->error_text, "%.200s", err.text);
@@ -250,6 +260,7 @@ static void link_bury(struct link *link)
     } else if (link->is_connected) {
         close(link->fd);
     }
+    curl_slist_free_all(link->connect_to);
     multi_free(link->multi);
     mem_free(link);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "proxy/proxy_private.h"
+#include "token/tls_files.h"
 
 #define SPARE_MAX 1024
 
@@ -18,9 +19,9 @@ static struct pool *pool_of_upstream(struct loop *loop, struct link_context *lin
                 .host = upstream->url.host,
                 .port = upstream->url.port,
                 .is_https = upstream->url.is_https,
-                .ca_file = upstream->tls.ca_file,
-                .cert_file = upstream->tls.cert_file,
-                .key_file = upstream->tls.key_file,
+                .tls = tls_files_options(&upstream->tls),
+                .tls_name = upstream->tls_name,
+                .unix_socket = upstream->socket,
                 .proxy = upstream->proxy,
                 .connect_timeout_ms = upstream->connect_timeout_ms,
             },

@@ -26,7 +26,7 @@ BELOW = {
 # library header: the files that are its door
 DOORS = {
     r"microhttpd\.h": r"http/server(_\w+)?\.c",
-    r"curl/.*": r"http/(multi|fetch|link)\.c",
+    r"curl/.*": r"http/(multi|fetch|link|tls)\.c",
     r"ini\.h": r"config/reader\.c",
     r"jansson\.h": r"(token/\w+|config/json)\.c",
     r"openssl/.*": r"(token/\w+|http/(link|multi))\.c",
