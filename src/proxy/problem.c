@@ -14,7 +14,7 @@ static const struct problem_kind kinds[] = {
     {"body-too-large", "The request body is too large", "http_request_denied"},
     {"client-timeout", "The client took too long to send its request", "http_request_error"},
     {"too-many-connections", "This client has too many connections", "http_request_denied"},
-    {"overloaded", "Too many requests are under way", "http_request_denied"},
+    {"overloaded", "bearerd is at its limits", "http_request_denied"},
     {"connect-not-supported", "CONNECT is not supported", "http_request_denied"},
     {"method-not-allowed", "This method is not forwarded", "http_request_denied"},
     {"host-not-allowed", "This Host is not allowed", "http_request_denied"},

@@ -255,3 +255,17 @@ def test_the_token_endpoint_tls_min(start, token_server, upstream, certs):
     daemon = start(one_route(server.credential(ca_file=certs.ca, tls_min="1.3"), upstream.url))
     assert daemon.ask().kind == "token-unreachable"
     assert server.requests == []
+
+
+def test_a_ca_file_that_is_spoilt_later(start, auth, certs, scripted, tmp_path):
+    """Not a reason to go on without it; and all is well when it is back."""
+    server = scripted(certs=certs)
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(certs.ca.read_bytes())
+    daemon = start(one_route(auth.credential(), server.url, upstream=f"ca_file = {authority}"))
+    authority.write_text("-----BEGIN CERTIFICATE-----\nnot base64 at all\n-----END CERTIFICATE-----\n")
+    refused = daemon.ask()
+    assert (refused.status, refused.kind) == (502, "internal")
+    assert str(tmp_path) not in refused.text and server.requests == []
+    authority.write_bytes(certs.ca.read_bytes())
+    assert daemon.ask().status == 200
