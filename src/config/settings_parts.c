@@ -15,6 +15,8 @@ static const char *const forwarded_words[] = {"off", "append", "replace", NULL};
     "of that name. Repeat it for more."
 #define RESPONSE_REMOVE_HELP "The upstream's fields to keep from the client."
 
+const char *const setting_tls_versions[] = {"1.2", "1.3", NULL};
+
 const struct setting settings_upstream[] = {
     {URL("url", config_upstream, url), .section = SECTION_UPSTREAM, .flags = SETTING_REQUIRED,
      .help = "Where requests go: scheme, host, port and base path.",
@@ -23,7 +25,7 @@ const struct setting settings_upstream[] = {
      .help =
          "Hosts that select this upstream, in absolute-form targets (clients that use http_proxy) "
          "and in the Host field.",
-     .more = "the host of url", .example = "api.example.com api.example.com:8443"},
+     .more = "the host of url, and host_header", .example = "api.example.com api.example.com:8443"},
     {TEXT("mount", config_upstream, mount), .section = SECTION_UPSTREAM, .flags = SETTING_NO_EMPTY,
      .item = item_mount,
      .help = "Path prefix that selects this upstream when the host does not; it is swapped for "
@@ -42,6 +44,32 @@ const struct setting settings_upstream[] = {
      .example = "/etc/bearerd/client.pem"},
     {PEM_FILE("key_file", config_upstream, tls.key_file), .section = SECTION_UPSTREAM,
      .help = "PEM file of the certificate's private key.", .example = "/etc/bearerd/client.key"},
+    {CHOICE("tls_min", config_upstream, tls.min), .section = SECTION_UPSTREAM, .fallback = "1.2",
+     .choices = setting_tls_versions, .help = TLS_MIN_HELP, .example = "1.3"},
+    {TEXT("tls_ciphers", config_upstream, tls.ciphers), .section = SECTION_UPSTREAM,
+     .item = item_ciphers, .help = TLS_CIPHERS_HELP, .more = "OpenSSL's own choice",
+     .example = TLS_CIPHERS_EXAMPLE},
+    {TEXT("tls_ciphersuites", config_upstream, tls.ciphersuites), .section = SECTION_UPSTREAM,
+     .item = item_ciphers, .help = TLS_SUITES_HELP, .more = "OpenSSL's own choice",
+     .example = TLS_SUITES_EXAMPLE},
+    {TEXT("tls_pin", config_upstream, tls.pin), .section = SECTION_UPSTREAM,
+     .flags = SETTING_NO_EMPTY, .item = item_pins, .help = TLS_PIN_HELP,
+     .more = "any that is trusted", .example = TLS_PIN_EXAMPLE},
+    {TEXT("tls_name", config_upstream, tls_name), .section = SECTION_UPSTREAM,
+     .flags = SETTING_NO_EMPTY, .item = item_tls_name,
+     .help = "Name that the upstream's certificate must have, and that is asked for in the "
+             "handshake (SNI), where it is another one than the host of url.",
+     .more = "the host of url", .example = "api.example.com"},
+    {TEXT("host_header", config_upstream, host_header), .section = SECTION_UPSTREAM,
+     .flags = SETTING_NO_EMPTY, .item = item_host_field,
+     .help =
+         "The Host field of requests to the upstream; clients that name it select the upstream, "
+         "too.",
+     .more = "host and port of url", .example = "api.example.com"},
+    {TEXT("socket", config_upstream, socket), .section = SECTION_UPSTREAM, .item = item_socket,
+     .help = "Path of a unix socket to connect to, in the place of the host and port of url. With "
+             "it url may be http://.",
+     .more = "a connection to the host of url", .example = "/run/api/api.sock"},
     {TEXT("proxy", config_upstream, proxy), .section = SECTION_UPSTREAM, .item = item_proxy,
      .help = PROXY_HELP, .more = "a direct connection", .example = "socks5h://127.0.0.1:1080"},
     {DURATION("connect_timeout", config_upstream, connect_timeout_ms), .section = SECTION_UPSTREAM,
@@ -59,10 +87,25 @@ const struct setting settings_upstream[] = {
     {NUMBER("max_connections", config_upstream, max_connections), .section = SECTION_UPSTREAM,
      .fallback = "512", .min = 1, .max = 100000,
      .help = "Connections to the upstream at a time, for each worker.", .example = "32"},
+    {NUMBER("max_queue", config_upstream, max_queue), .section = SECTION_UPSTREAM,
+     .fallback = "1024", .min = 0, .max = 1000000,
+     .help = "Requests that wait for one of max_connections to come free, for each worker; those "
+             "beyond are answered with 503.",
+     .example = "100"},
+    {DURATION("queue_timeout", config_upstream, queue_timeout_ms), .section = SECTION_UPSTREAM,
+     .fallback = "5s", .min = 10, .max = MS_HOUR,
+     .help = "How long a request waits for one of max_connections to come free; then 503.",
+     .example = "1s"},
     {NUMBER("keepalive", config_upstream, keepalive), .section = SECTION_UPSTREAM, .fallback = "64",
      .min = 0, .max = 100000,
      .help = "Unused connections kept open for the next requests, for each worker.",
      .example = "8"},
+    {DURATION("keepalive_timeout", config_upstream, keepalive_timeout_ms),
+     .section = SECTION_UPSTREAM, .fallback = "55s", .min = 10, .max = MS_DAY,
+     .help = "How long an unused connection is kept open. It should be less than the upstream's "
+             "own limit (often 60s), so that no request meets a connection that is just being "
+             "closed.",
+     .example = "4s"},
     {BOOL("allow_plaintext", config_upstream, allow_plaintext), .section = SECTION_UPSTREAM,
      .fallback = "no",
      .help = "Whether url may be http:// on another machine: tokens can then be read on the way.",

@@ -32,7 +32,20 @@ const struct setting settings_proxy[] = {
      .example = "100m"},
     {NUMBER("max_connections", config, max_connections), .section = SECTION_PROXY,
      .fallback = "4096", .min = 1, .max = 1000000,
-     .help = "Client connections open at a time, all workers together.", .example = "500"},
+     .help = "Client connections open at a time, all workers together; each worker has its share. "
+             "At the limit the longest idle one is closed for a newcomer; if none is idle, "
+             "newcomers wait to be accepted.",
+     .example = "500"},
+    {NUMBER("max_connections_per_client", config, max_connections_per_client),
+     .section = SECTION_PROXY, .fallback = "none", .min = 1, .max = 1000000, .zero = "none",
+     .help = "Connections that one client may have open at a time: an address, or a user of a "
+             "unix: socket. A further one is answered with 503 and closed.",
+     .example = "100"},
+    {NUMBER("max_requests", config, max_requests), .section = SECTION_PROXY, .fallback = "none",
+     .min = 1, .max = 1000000, .zero = "none",
+     .help = "Requests under way at a time, all workers together; each worker has its share. A "
+             "further one is answered with 503.",
+     .example = "1000"},
     {WORDS("accept_hosts", config, accept_hosts), .section = SECTION_PROXY, .item = item_host,
      .help = "Values of the Host field to answer besides the listen addresses, localhost and the "
              "upstreams' hosts. Others are refused: a web page could otherwise reach bearerd by a "
@@ -61,11 +74,18 @@ const struct setting settings_proxy[] = {
      .example = "5s"},
     {DURATION("header_timeout", config, header_timeout_ms), .section = SECTION_PROXY,
      .fallback = "10s", .min = 100, .max = MS_HOUR,
-     .help = "How long a client may take to send a whole request head.", .example = "5s"},
+     .help = "How long a client may take to send a whole request head; then 408.", .example = "5s"},
     {DURATION("body_timeout", config, body_timeout_ms), .section = SECTION_PROXY, .fallback = "30s",
      .min = 100, .max = MS_HOUR,
-     .help = "How long a client may pause while it sends a body or takes an answer.",
+     .help = "How long a client may pause while it sends a body, then 408; or while it takes an "
+             "answer, then the connection is closed.",
      .example = "1m"},
+    {SIZE("body_min_rate", config, body_min_rate), .section = SECTION_PROXY, .fallback = "240",
+     .min = 1, .max = KIB * KIB * KIB, .zero = "none",
+     .help = "Bytes a second that a client must send of a body, or take of an answer, on average "
+             "of body_timeout. Only the time counts in which bearerd waits for the client. none "
+             "lets it be as slow as body_timeout allows, as an upload without end may be.",
+     .example = "none"},
     {DURATION("keepalive_timeout", config, keepalive_timeout_ms), .section = SECTION_PROXY,
      .fallback = "75s", .min = 100, .max = MS_DAY,
      .help = "How long an idle client connection is kept open.", .example = "15s"},

@@ -128,6 +128,19 @@ static bool exchange_check_route(struct exchange *exchange)
     return !verdict.status;
 }
 
+static bool exchange_check_load(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    if (proxy->requests_max && proxy->request_count >= proxy->requests_max) {
+        exchange_problem(exchange, &(struct problem){503, "overloaded",
+                                                     "max_requests requests are under way", 1});
+        return false;
+    }
+    proxy->request_count++;
+    exchange->is_counted = true;
+    return true;
+}
+
 // -- life ---------------------------------------------------------------------------------------
 
 static void on_whole_timer(struct timer *timer)
@@ -155,7 +168,7 @@ void exchange_start(struct proxy *proxy, struct request *request)
     struct exchange *exchange = exchange_begin(proxy, request);
     if (!exchange_check_method(exchange) || !exchange_check_target(exchange) ||
         !exchange_check_caller(exchange) || !exchange_check_size(exchange) ||
-        !exchange_check_route(exchange))
+        !exchange_check_route(exchange) || !exchange_check_load(exchange))
         return;
     const struct config_route *route = exchange->choice.route;
     uint64_t limit_ms =
@@ -193,6 +206,12 @@ void exchange_end_body(struct request *request)
         forward_finish(&exchange->forward);
     if (exchange->reply_is_held)
         exchange_reply(exchange);
+}
+
+void exchange_give_up_body(struct request *request)
+{
+    exchange_fail(request->user, 408, "client-timeout",
+                  "the request body came more slowly than body_timeout and body_min_rate allow");
 }
 
 // -- what the upstream leg tells ---------------------------------------------------------------
@@ -273,6 +292,8 @@ void exchange_end(struct request *request, bool is_complete)
     forward_end(&exchange->forward);
     if (exchange->problem_body.ptr)
         buf_fini(&exchange->problem_body);
+    exchange->proxy->request_count -= exchange->is_counted;
+    exchange->is_counted = false;
     exchange->request = NULL;
     exchange->choice = (struct route_choice){0};
     exchange->target = (struct target){0};

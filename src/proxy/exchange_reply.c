@@ -59,6 +59,8 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
                          0},
         [FORWARD_CONNECT_TIMEOUT] = {504, "upstream-connect-timeout",
                                      "no connection to the upstream within connect_timeout", 0},
+        [FORWARD_BUSY] = {503, "upstream-busy",
+                          "all max_connections connections to the upstream are in use", 1},
         [FORWARD_FIRST_BYTE_TIMEOUT] = {504, "upstream-timeout",
                                         "no response from the upstream within first_byte_timeout",
                                         0},
@@ -72,13 +74,17 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
         [FORWARD_HEAD_TOO_LARGE] = {502, "upstream-head-too-large",
                                     "the upstream's response head does not fit into header_limit",
                                     0},
+        [FORWARD_EXHAUSTED] = {503, "overloaded",
+                               "there is nothing left to make a connection with; the log says what",
+                               1},
         [FORWARD_LOCAL] = {502, "internal",
                            "the connection to the upstream could not be set up; the log says why",
                            0},
     };
     // Words of TLS libraries stay in the log; why there is no connection is for whoever has to mend
     // it.
-    bool is_telling = error == FORWARD_UNREACHABLE || error == FORWARD_CONNECT_TIMEOUT;
+    bool is_telling =
+        error == FORWARD_UNREACHABLE || error == FORWARD_CONNECT_TIMEOUT || error == FORWARD_BUSY;
     struct problem problem = problems[error];
     char detail[512];
     snprintf(detail, sizeof detail, "%s (upstream %s%s%s)", problem.detail,

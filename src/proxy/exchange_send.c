@@ -102,6 +102,7 @@ static struct buf *exchange_first_head(struct exchange *exchange)
         .head_max = (size_t)config_of(exchange)->header_limit,
         .buffer_max = replay_max > BUFFER_MAX ? replay_max : BUFFER_MAX,
         .connect_timeout_ms = upstream->connect_timeout_ms,
+        .queue_timeout_ms = upstream->queue_timeout_ms,
         .first_byte_timeout_ms = upstream->first_byte_timeout_ms,
         .idle_timeout_ms = upstream->idle_timeout_ms,
     };

@@ -241,6 +241,11 @@ static bool put_field(struct buf *out, struct str name, struct str value)
     return true;
 }
 
+static struct str host_of(const struct config_upstream *upstream)
+{
+    return str_of(upstream->host_header ? upstream->host_header : upstream->url.authority);
+}
+
 static bool put_target(const struct inject_input *input, struct buf *out)
 {
     struct str base = str_of(input->upstream->url.path);
@@ -418,8 +423,8 @@ bool inject_head(const struct inject_input *input, struct buf *out)
     reserve(input, out);
     return put_request_line(input, out) &&
            // Host comes first (RFC 9110 7.2).
-           put_field(out, STR("Host"), str_of(input->upstream->url.authority)) &&
-           put_client_fields(&writer) && put_our_fields(&writer) && put(out, STR("\r\n"));
+           put_field(out, STR("Host"), host_of(input->upstream)) && put_client_fields(&writer) &&
+           put_our_fields(&writer) && put(out, STR("\r\n"));
 }
 
 bool inject_url(const struct inject_input *input, struct buf *out)
@@ -430,5 +435,5 @@ bool inject_url(const struct inject_input *input, struct buf *out)
     if (str_eq(plain.rest, STR("*"))) // about the server as a whole: RFC 9112 3.2.4
         plain.rest = STR("/");
     return put(out, url->is_https ? STR("https://") : STR("http://")) &&
-           put(out, str_of(url->authority)) && put_target(&plain, out);
+           put(out, host_of(input->upstream)) && put_target(&plain, out);
 }

@@ -19,7 +19,8 @@ struct proxy {
     struct pool **pools; // by upstream index
     char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
     char instance[32];   // pseudonym of this process in Via
-    struct list spare;   // of struct exchange
+    size_t request_count, requests_max; // past the checks and not yet answered; max 0: any
+    struct list spare;                  // of struct exchange
     size_t spare_count;
     struct fields reply_fields; // filled and used within one call
     struct ids ids;             // for requests and traces
@@ -45,6 +46,7 @@ struct exchange {
     struct str host;
     struct view_waiter waiter;
     size_t waiting_slot;
+    bool is_counted;           // in request_count
     bool is_waiting;           // for a token
     bool is_again;             // the next sending is the second of the same request
     bool was_replayed;         // with a newer token, after a 401
@@ -80,6 +82,7 @@ void exchange_start(struct proxy *proxy, struct request *request);
 void exchange_refuse(struct proxy *proxy, struct request *request, int status, const char *why);
 size_t exchange_take_body(struct request *request, struct str bytes);
 void exchange_end_body(struct request *request);
+void exchange_give_up_body(struct request *request); // the client sends it too slowly
 void exchange_end(struct request *request, bool is_complete);
 
 const struct config *config_of(const struct exchange *exchange);
