@@ -306,24 +306,12 @@ static bool check_file(const char *what, const char *path, struct err *err)
 
 static bool set_tls(struct fetch *fetch, const struct fetch_request *request, struct err *err)
 {
-    if (!check_file("ca_file", request->ca_file, err) ||
-        !check_file("cert_file", request->cert_file, err) ||
-        !check_file("key_file", request->key_file, err))
+    const struct tls_options *tls = &request->tls;
+    if (!check_file("ca_file", tls->ca_file, err) ||
+        !check_file("cert_file", tls->cert_file, err) ||
+        !check_file("key_file", tls->key_file, err))
         return false;
-    CURL *easy = fetch->easy;
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (request->ca_file) {
-        // Those of the file and no others: the system's folder would be searched as well.
-        curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    }
-    if (request->cert_file) {
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, request->cert_file);
-        curl_easy_setopt(easy, CURLOPT_SSLKEY,
-                         request->key_file ? request->key_file : request->cert_file);
-    }
+    tls_apply(fetch->easy, tls);
     return true;
 }
 

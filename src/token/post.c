@@ -3,6 +3,7 @@
 #include "token/post.h"
 
 #include "token/grant.h"
+#include "token/tls_files.h"
 
 static void head_free(char **head)
 {
@@ -42,9 +43,7 @@ char **post_head(const struct config_credential *credential, bool is_form, char 
 
 struct fetch_request post_settings(const struct config_credential *credential)
 {
-    return (struct fetch_request){.ca_file = credential->tls.ca_file,
-                                  .cert_file = credential->tls.cert_file,
-                                  .key_file = credential->tls.key_file,
+    return (struct fetch_request){.tls = tls_files_options(&credential->tls),
                                   .proxy = credential->proxy,
                                   .connect_timeout_ms = credential->connect_timeout_ms,
                                   .timeout_ms = credential->timeout_ms};
