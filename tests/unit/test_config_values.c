@@ -442,7 +442,8 @@ static void test_examples(void **state)
 
 static bool is_for_basic(struct str line)
 {
-    static const char *const out[] = {"issuer", "prefix"}; // beside token_url; with sqlite:
+    // beside token_url; with sqlite:; beside proxy
+    static const char *const out[] = {"issuer", "prefix", "socket"};
     size_t end;
     if (!str_find(line, ' ', &end))
         return false;
