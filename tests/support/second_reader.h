@@ -160,6 +160,20 @@ static inline void second_finish(struct second_reader *reader)
     reader->has_failed = code != HPE_OK && code != HPE_PAUSED;
 }
 
+// llhttp refuses trailers that would frame the message, where we drop all of them.
+static inline void second_mask_trailers(struct str trailers)
+{
+    struct str line;
+    while (str_split(&trailers, '\n', &line)) {
+        struct str name = {line.ptr, 0};
+        while (name.len < line.len && line.ptr[name.len] != ':')
+            name.len++;
+        if (str_eq_nocase(name, STR("Content-Length")) ||
+            str_eq_nocase(name, STR("Transfer-Encoding")))
+            *(char *)(uintptr_t)name.ptr = 'X';
+    }
+}
+
 // Chunks through our decoder, and a copy of what it took, without chunk extensions: llhttp has
 // rules of its own for them (no white space, no second one with a value), and both sides throw them
 // away.
@@ -169,6 +183,7 @@ static inline enum h1_result second_decode(struct str bytes, struct buf *out_dat
     struct h1_chunks chunks;
     enum h1_result result = H1_MORE;
     bool in_extension = false;
+    size_t trailers_at = SIZE_MAX;
     h1_chunks_init(&chunks);
     for (size_t i = 0; i < bytes.len && result == H1_MORE; i++) {
         struct str byte = {bytes.ptr + i, 1}, run;
@@ -180,7 +195,11 @@ static inline enum h1_result second_decode(struct str bytes, struct buf *out_dat
             in_size_line && c != '\r' && (in_extension || c == ';' || c == ' ' || c == '\t');
         if (!buf_append(out_data, run) || (!in_extension && !buf_append_char(out_plain, c)))
             abort();
+        if (in_size_line && c == '\n' && !chunks.left)
+            trailers_at = out_plain->len;
     }
+    if (trailers_at < out_plain->len)
+        second_mask_trailers(str_from(buf_str(out_plain), trailers_at));
     return result;
 }
 
