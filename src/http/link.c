@@ -10,16 +10,19 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "http/multi.h"
+#include "http/trust.h"
 
 struct link_context {
     struct loop *loop;
     struct multi *multi; // plain connections on their way up
-    CURLSH *share;
+    CURLSH *share;       // of plain ones
+    struct trusts *trusts;
     struct list dead; // of struct link, closed in this turn
     struct task bury_task;
 };
@@ -31,6 +34,7 @@ struct link {
     void *owner;
     CURL *easy;          // NULL once a plain socket was taken out
     struct multi *multi; // TLS: its own; plain: NULL
+    struct trust *trust; // TLS: whom it believes; NULL: libcurl reads the file
     struct watch watch;
     struct list dead_link;
     struct task fail_task; // it could not even be started: told from the loop
@@ -138,7 +142,9 @@ static void on_done(void *arg, void *easy, int code)
 static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 {
     (void)easy;
-    (void)arg;
+    const struct link *link = arg;
+    if (link->trust)
+        trust_set_store(link->trust, ctx);
     // What could not be written is offered again from wherever it lies by then; OpenSSL refuses
     // that unless told so.
     SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
@@ -148,17 +154,19 @@ static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
     return CURLE_OK;
 }
 
-static void link_set_tls(CURL *easy, const struct link_target *target)
+static void link_set_tls(struct link *link, CURL *easy)
 {
+    const struct link_target *target = link->target;
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); // those of the file and no others
+    if (link->trust)
+        trust_use(link->trust, easy);
+    else if (target->ca_file)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-    if (target->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file);
-    // With a folder of certificates set, the parsed bundle is not cached: 16 ms for each
-    // connection.
-    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, link);
     if (target->cert_file)
         curl_easy_setopt(easy, CURLOPT_SSLCERT, target->cert_file);
     if (target->key_file)
@@ -185,19 +193,30 @@ static void link_set_options(struct link *link, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)target->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_SHARE, link->context->share);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, link);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, link->error_text);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, link);
     if (target->is_https)
-        link_set_tls(easy, target);
+        link_set_tls(link, easy);
+    if (!link->trust)
+        curl_easy_setopt(easy, CURLOPT_SHARE, link->context->share);
 }
 
 static void on_fail_task(struct task *task)
 {
     struct link *link = CONTAINER_OF(task, struct link, fail_task);
     link->ops->on_connect(link, LINK_LOCAL, link->error_text);
+}
+
+static bool link_prepare_tls(struct link *link, struct err *err)
+{
+    link->trust =
+        trusts_find(link->context->trusts, link->target->ca_file, link->target->cert_file, err);
+    if (!link->trust)
+        return false;
+    link->multi = multi_new(link->context->loop, on_done, NULL, err);
+    return link->multi != NULL;
 }
 
 struct link *link_new(struct link_context *context, const struct link_target *target,
@@ -212,7 +231,7 @@ struct link *link_new(struct link_context *context, const struct link_target *ta
     link->easy = curl_easy_init();
     if (!link->easy)
         goto fail;
-    if (target->is_https && !(link->multi = multi_new(context->loop, on_done, NULL, &err)))
+    if (target->is_https && !link_prepare_tls(link, &err))
         goto fail;
     link_set_options(link, link->easy);
     if (multi_add(link->multi ? link->multi : context->multi, link->easy, &err))
@@ -234,6 +253,7 @@ static void link_bury(struct link *link)
         close(link->fd);
     }
     multi_free(link->multi);
+    trust_unref(link->trust);
     mem_free(link);
 }
 
@@ -353,6 +373,7 @@ struct link_context *link_context_new(struct loop *loop, struct err *err)
     task_init(&context->bury_task, on_bury);
     context->multi = multi_new(loop, on_done, NULL, err);
     context->share = curl_share_init();
+    context->trusts = trusts_new();
     if (!context->multi || !context->share) {
         if (context->multi)
             err_set(err, "cannot create a libcurl share handle");
@@ -361,7 +382,6 @@ struct link_context *link_context_new(struct loop *loop, struct err *err)
     }
     // One thread uses it, so it needs no locks.
     curl_share_setopt(context->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
-    curl_share_setopt(context->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     return context;
 }
 
@@ -374,5 +394,6 @@ void link_context_free(struct link_context *context)
     multi_free(context->multi);
     if (context->share)
         curl_share_cleanup(context->share);
+    trusts_free(context->trusts);
     mem_free(context);
 }
