@@ -21,6 +21,11 @@ item_fn item_origin;                // http(s)://host[:port], RFC 6454
 item_fn item_user;                  // name or number -> number
 item_fn item_mount;                 // path prefix, no slash at its end
 item_fn item_proxy;                 // http, https, socks… URL
+item_fn item_socket;                // absolute path of a unix socket
+item_fn item_host_field;            // authority, as it is
+item_fn item_tls_name;              // host name or address, lower case
+item_fn item_ciphers;               // a list for OpenSSL
+item_fn item_pins;                  // words -> "sha256//…;sha256//…"
 item_fn item_header_name;           // RFC 9110 token that a configuration may touch
 item_fn item_prefix;                // what stands before the token: "Bearer"
 item_fn item_match;                 // [METHOD …] PATTERN

@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "http/multi.h"
 
-#define CA_KEPT_S   60L   // a replaced file is noticed after that time
 #define HEADERS_MAX 65536 // of a response, 1xx blocks and trailers included
 #define FIELD_MAX   520   // of the response fields that are handed out; the rest is cut off
 
@@ -303,25 +302,12 @@ static bool check_file(const char *what, const char *path, struct err *err)
 
 static bool set_tls(struct fetch *fetch, const struct fetch_request *request, struct err *err)
 {
-    if (!check_file("ca_file", request->ca_file, err) ||
-        !check_file("cert_file", request->cert_file, err) ||
-        !check_file("key_file", request->key_file, err))
+    const struct tls_options *tls = &request->tls;
+    if (!check_file("ca_file", tls->ca_file, err) ||
+        !check_file("cert_file", tls->cert_file, err) ||
+        !check_file("key_file", tls->key_file, err))
         return false;
-    CURL *easy = fetch->easy;
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    // Those of the file and no others: the system's folder would be searched as well; and with a
-    // folder nothing of what was parsed is kept for the next request, which takes 20 ms and more.
-    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    if (request->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_KEPT_S);
-    if (request->cert_file) {
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, request->cert_file);
-        curl_easy_setopt(easy, CURLOPT_SSLKEY,
-                         request->key_file ? request->key_file : request->cert_file);
-    }
+    tls_apply(fetch->easy, tls);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "http/tls.h"
 
 struct fetcher; // one per loop
 struct fetch;   // one request under way
@@ -32,7 +33,8 @@ struct fetch_request {  // everything is copied by fetch_start
     const char *url;
     const char *const *headers; // "Name: value", NULL-terminated; checked for CR, LF, NUL
     struct str body;            // sent with Content-Length; only with POST
-    const char *ca_file, *cert_file, *key_file, *proxy; // NULL: default, none, none, none
+    struct tls_options tls;
+    const char *proxy; // NULL: none
     uint64_t connect_timeout_ms, timeout_ms;
     size_t body_max;
 };

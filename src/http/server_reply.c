@@ -27,11 +27,11 @@ static ssize_t on_read(void *arg, uint64_t position, char *out, size_t out_max)
     server_owe_runs(req->server, 2); // to write it, to see that it was written
     ssize_t got = req->is_gone ? PULL_ABORT : req->server->ops->on_pull(&req->pub, out, out_max);
     if (got > 0) {
-        conn_set_deadline(req->conn, req->server->config.body_timeout_ms); // to take this
+        conn_move(req->conn, (size_t)got);
         return got;
     }
     if (got == PULL_WAIT) {
-        conn_set_deadline(req->conn, 0);
+        conn_pause_pace(req->conn);
         req_suspend(req);
         return 0;
     }
@@ -130,7 +130,7 @@ void request_reply(struct request *request, const struct reply *reply)
     struct req *req = req_of(request);
     if (req->response || req->is_taken_over || req->phase == REQ_REPLYING)
         return;
-    bool is_early = reply->is_whole && body_is_long_to_come(req);
+    bool is_early = reply->is_whole && (body_is_long_to_come(req) || req->is_late);
     if (is_early && req_take_over(req, reply)) {
         req_be_answered(req);
         return;

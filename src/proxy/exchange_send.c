@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "http/server.h"
+#include "proxy/exchange_about.h"
 #include "proxy/inject.h"
 #include "proxy/proxy_private.h"
 #include "token/jose.h"
@@ -40,6 +41,7 @@ static void exchange_note_sent(struct exchange *exchange, const struct token *co
             continue;
         exchange->sent.generations[i] = tokens[i]->generation;
         exchange->sent.is_any = true;
+        answer_marks_add(&exchange->sent.marks, tokens[i]->value);
         exchange->sent.is_bound |= tokens[i]->binding != NULL;
     }
 }
@@ -100,6 +102,7 @@ static struct buf *exchange_first_head(struct exchange *exchange)
         .head_max = (size_t)config_of(exchange)->header_limit,
         .buffer_max = replay_max > BUFFER_MAX ? replay_max : BUFFER_MAX,
         .connect_timeout_ms = upstream->connect_timeout_ms,
+        .queue_timeout_ms = upstream->queue_timeout_ms,
         .first_byte_timeout_ms = upstream->first_byte_timeout_ms,
         .idle_timeout_ms = upstream->idle_timeout_ms,
     };
@@ -112,6 +115,7 @@ static void exchange_send(struct exchange *exchange, const struct token *const *
     bool is_again = exchange->is_again;
     struct inject_input input = exchange_inject_input(exchange);
     input.tokens = tokens;
+    exchange_describe(exchange, &input);
     exchange->is_again = false;
     if (!exchange_prove(exchange, &input)) {
         exchange_fail(exchange, 502, "internal", "the proof of possession could not be made");

@@ -18,11 +18,13 @@ enum forward_error {
     FORWARD_UNREACHABLE,
     FORWARD_TLS,
     FORWARD_CONNECT_TIMEOUT,
+    FORWARD_BUSY, // all connections are in use, and too many wait for one or it waited too long
     FORWARD_FIRST_BYTE_TIMEOUT,
     FORWARD_IDLE_TIMEOUT,
     FORWARD_CLOSED,    // before a whole response head
     FORWARD_MALFORMED, // not an HTTP/1.1 response two readers would agree on
     FORWARD_HEAD_TOO_LARGE,
+    FORWARD_EXHAUSTED, // bearerd has no descriptor or memory left for a connection
     FORWARD_LOCAL,
 };
 
@@ -41,7 +43,7 @@ struct forward_ops { // all called from the loop, never from inside a forward_�
 struct forward_limits {
     size_t head_max;   // response head
     size_t buffer_max; // request bytes held for the upstream, head not counted
-    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
+    uint64_t connect_timeout_ms, queue_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
 };
 
 enum forward_phase { FORWARD_OFF, FORWARD_LEASING, FORWARD_HEAD, FORWARD_BODY, FORWARD_OVER };
@@ -75,6 +77,7 @@ struct forward {
     bool is_broken;      // a write failed inside a call: the loop finds out
     bool out_is_dropped; // the rest of the request will not be sent
     bool awaits_head;    // the request is out, first_byte_timeout runs
+    bool is_queued;      // for a connection that comes free, queue_timeout runs
     bool was_cut;        // the response broke off …
     const char *cut_why; // … because of this, for logs
 };

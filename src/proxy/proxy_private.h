@@ -4,7 +4,9 @@
 #ifndef PROXY_PROXY_PRIVATE_H
 #define PROXY_PROXY_PRIVATE_H
 
+#include "proxy/answer.h"
 #include "proxy/forward.h"
+#include "proxy/ids.h"
 #include "proxy/inject.h"
 #include "proxy/problem.h"
 #include "proxy/proxy.h"
@@ -17,9 +19,11 @@ struct proxy {
     struct pool **pools; // by upstream index
     char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
     char instance[32];   // pseudonym of this process in Via
-    struct list spare;   // of struct exchange
+    size_t request_count, requests_max; // past the checks and not yet answered; max 0: any
+    struct list spare;                  // of struct exchange
     size_t spare_count;
     struct fields reply_fields; // filled and used within one call
+    struct ids ids;             // for requests and traces
 };
 
 #define HOST_MAX         280 // a name of 253 bytes, brackets, port
@@ -28,6 +32,7 @@ struct proxy {
 struct sent_tokens {                        // what a 401 would be about
     uint64_t generations[ROUTE_TOKENS_MAX]; // by the route's slots; 0: that one was not sent
     bool is_any, is_bound;
+    struct answer_marks marks; // by which they are known again
 };
 
 // One request's life, from the head to the end of the answer. Kept and used again.
@@ -41,6 +46,7 @@ struct exchange {
     struct str host;
     struct view_waiter waiter;
     size_t waiting_slot;
+    bool is_counted;           // in request_count
     bool is_waiting;           // for a token
     bool is_again;             // the next sending is the second of the same request
     bool was_replayed;         // with a newer token, after a 401
@@ -58,6 +64,10 @@ struct exchange {
     int status;
     uint64_t start_us;
     struct buf problem_body;
+    // exchange_about.c's; empty: not yet asked for
+    struct str id, trace, origin;
+    bool drops_tracestate;
+    char id_bytes[IDS_LEN], trace_bytes[IDS_TRACE_LEN], peer_bytes[REQUEST_PEER_MAX];
 };
 
 // proxy.c
@@ -72,6 +82,7 @@ void exchange_start(struct proxy *proxy, struct request *request);
 void exchange_refuse(struct proxy *proxy, struct request *request, int status, const char *why);
 size_t exchange_take_body(struct request *request, struct str bytes);
 void exchange_end_body(struct request *request);
+void exchange_give_up_body(struct request *request); // the client sends it too slowly
 void exchange_end(struct request *request, bool is_complete);
 
 const struct config *config_of(const struct exchange *exchange);
@@ -93,6 +104,6 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
                                const char *why);
 void exchange_reply(struct exchange *exchange); // the upstream's response
 ssize_t exchange_pull(struct request *request, char *out, size_t out_max);
-void exchange_log(const struct exchange *exchange, bool is_complete);
+void exchange_log(struct exchange *exchange, bool is_complete);
 
 #endif

@@ -14,6 +14,7 @@
 #include "token/grant_error.h"
 #include "token/metadata.h"
 #include "token/pace.h"
+#include "token/tls_files.h"
 
 const struct discovery_times discovery_times_default = {
     .age_min_ms = UINT64_C(5) * 60 * 1000,
@@ -234,9 +235,7 @@ static bool start_fetch(struct discovery *discovery, struct err *err)
     struct fetch_request request = {.method = "GET",
                                     .url = discovery->url,
                                     .headers = headers,
-                                    .ca_file = credential->tls.ca_file,
-                                    .cert_file = credential->tls.cert_file,
-                                    .key_file = credential->tls.key_file,
+                                    .tls = tls_files_options(&credential->tls),
                                     .proxy = credential->proxy,
                                     .connect_timeout_ms = credential->connect_timeout_ms,
                                     .timeout_ms = credential->timeout_ms,

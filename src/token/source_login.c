@@ -19,6 +19,7 @@
 #include "token/pointer.h"
 #include "token/quote.h"
 #include "token/source.h"
+#include "token/tls_files.h"
 
 #define BODY_MAX        ((size_t)4 * SECRET_MAX)
 #define HIDDEN_MIN      4 // shorter ones are found in every other word
@@ -254,9 +255,7 @@ static bool send_request(struct source_login *login, const struct token *token, 
                                     .url = credential->login.url.text,
                                     .headers = (const char *const *)head,
                                     .body = buf_str(body),
-                                    .ca_file = credential->tls.ca_file,
-                                    .cert_file = credential->tls.cert_file,
-                                    .key_file = credential->tls.key_file,
+                                    .tls = tls_files_options(&credential->tls),
                                     .proxy = credential->proxy,
                                     .connect_timeout_ms = credential->connect_timeout_ms,
                                     .timeout_ms = credential->timeout_ms,

@@ -19,6 +19,7 @@
 #include "token/grant.h"
 #include "token/grant_error.h"
 #include "token/source.h"
+#include "token/tls_files.h"
 
 #define CLOCK_TOLERANCE_S 30
 
@@ -358,9 +359,7 @@ static bool start_fetch(struct source_oauth *oauth, struct buf *form, struct err
                                     .url = oauth->endpoint,
                                     .headers = (const char *const *)head,
                                     .body = buf_str(form),
-                                    .ca_file = credential->tls.ca_file,
-                                    .cert_file = credential->tls.cert_file,
-                                    .key_file = credential->tls.key_file,
+                                    .tls = tls_files_options(&credential->tls),
                                     .proxy = credential->proxy,
                                     .connect_timeout_ms = credential->connect_timeout_ms,
                                     .timeout_ms = credential->timeout_ms,

@@ -349,7 +349,8 @@ static void test_params(void **state)
         {TOKEN_URL CLIENT "request_header = Content-type: text/plain\n",
          "5: [credential main] request_header: Content-Type is a field that bearerd itself sends"},
         {TOKEN_URL CLIENT "request_header = Host: a\n",
-         "5: [credential main] request_header: Host is a field that bearerd itself sets or drops"},
+         "5: [credential main] request_header: Host is a field that bearerd itself sets; "
+         "host_header of an upstream changes it"},
     };
     check_rows(rows, ARRAY_LEN(rows));
     struct config *config = load_ok(rows[0].credential, NULL, NULL);
