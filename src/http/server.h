@@ -92,6 +92,9 @@ const char *server_library_version(void);
 
 void request_accept(struct request *request);
 void request_reply(struct request *request, const struct reply *reply);
+// An interim response (1xx but 101), past which the request waits on. Dropped where it cannot be
+// sent without waiting, for HTTP/1.0 clients, and once the reply is known.
+void request_inform(struct request *request, int status, const struct fields *fields);
 void request_resume(struct request *request); // on_body may be called again
 void request_wake(struct request *request);   // on_pull may be called again
 // Breaks the connection off: the client sees a broken or missing answer. on_end follows from the

@@ -102,6 +102,11 @@ void req_resume(struct req *req);
 bool req_has_body(const struct req *req);
 void req_reset_on_close(const struct req *req, bool on);
 
+// server_message.c
+bool message_start(struct buf *out, int status) WARN_UNUSED;
+bool message_add(struct buf *out, struct str name, struct str value) WARN_UNUSED;
+bool message_add_date(struct buf *out) WARN_UNUSED;
+
 // server_takeover.c
 // Sends a whole reply by hand, while the request's body is still to come, and closes our side.
 // libmicrohttpd would only do it after the last byte of the body, or close with unread bytes, which

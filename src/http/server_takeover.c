@@ -2,35 +2,19 @@
 // A reply sent past libmicrohttpd, which answers no request before the last byte of its body. The
 // connection is the client's to finish: it has its answer and our end, and what it still sends is
 // thrown away.
-#include <microhttpd.h>
-#include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "http/server.h"
 #include "http/server_private.h"
 
 #define MESSAGE_MAX ((size_t)64 * 1024)
 
-static bool append_date(struct buf *out)
-{
-    char text[64];
-    struct tm utc;
-    time_t now = (time_t)clock_realtime_s();
-    gmtime_r(&now, &utc);
-    size_t len = strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
-    return buf_append(out, (struct str){text, len});
-}
-
 static bool append_fields(struct buf *out, const struct fields *fields)
 {
     bool ok = true;
-    for (size_t i = 0; ok && i < fields->count; i++) {
-        const struct field *field = &fields->items[i];
-        ok = buf_append(out, field->name) && buf_append(out, STR(": ")) &&
-             buf_append(out, field->value) && buf_append(out, STR("\r\n"));
-    }
-    return ok && (fields_find(fields, STR("Date")) || append_date(out));
+    for (size_t i = 0; ok && i < fields->count; i++)
+        ok = message_add(out, fields->items[i].name, fields->items[i].value);
+    return ok && (fields_find(fields, STR("Date")) || message_add_date(out));
 }
 
 static bool append_body(struct buf *out, const struct request *request, const struct reply *reply)
@@ -45,8 +29,7 @@ static bool append_body(struct buf *out, const struct request *request, const st
 static bool append_message(struct buf *out, const struct request *request,
                            const struct reply *reply)
 {
-    return buf_printf(out, "HTTP/1.1 %d %s\r\nConnection: close\r\n", reply->status,
-                      MHD_get_reason_phrase_for((unsigned)reply->status)) &&
+    return message_start(out, reply->status) && buf_append(out, STR("Connection: close\r\n")) &&
            append_fields(out, reply->fields) && append_body(out, request, reply);
 }
 

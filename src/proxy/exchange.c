@@ -194,6 +194,11 @@ static void on_head(struct forward *forward)
         exchange_reply(exchange);
 }
 
+static void on_interim(struct forward *forward)
+{
+    exchange_pass_interim(CONTAINER_OF(forward, struct exchange, forward));
+}
+
 static void on_failed(struct forward *forward, enum forward_error error, const char *why)
 {
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
@@ -221,6 +226,7 @@ static void on_refusal(struct forward *forward)
 
 const struct forward_ops exchange_forward_ops = {
     .on_head = on_head,
+    .on_interim = on_interim,
     .on_failed = on_failed,
     .on_room = on_room,
     .on_data = on_data,

@@ -114,6 +114,14 @@ static bool exchange_copy_fields(struct exchange *exchange)
     return len <= request_reply_room(exchange->request);
 }
 
+void exchange_pass_interim(struct exchange *exchange)
+{
+    int status = exchange->forward.response.status;
+    // A 100 answers an expectation, which never goes upstream: bearerd has answered it.
+    if (status != 100 && exchange_copy_fields(exchange))
+        request_inform(exchange->request, status, &exchange->proxy->reply_fields);
+}
+
 static void exchange_set_body(struct exchange *exchange, struct reply *reply)
 {
     const struct h1_response *response = &exchange->forward.response;

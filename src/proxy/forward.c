@@ -10,11 +10,10 @@
 #include "base/log.h"
 #include "proxy/forward_private.h"
 
-#define INTERIM_MAX 20 // 1xx responses before the final one
 #define KEEP_MEM_MAX                                                                               \
     ((size_t)64 * 1024) // buffers up to this stay with the object for the next request
 
-static void forward_fail(struct forward *forward, enum forward_error error, const char *why)
+void forward_fail(struct forward *forward, enum forward_error error, const char *why)
 {
     forward->phase = FORWARD_OVER;
     timer_disarm(&forward->timer);
@@ -37,9 +36,10 @@ void forward_release(struct forward *forward)
 // The connection broke before any byte of the response. A pooled one may have been closed by the
 // upstream while the request was on its way: try once more on a new one, if sending twice does no
 // harm.
-static void forward_broke(struct forward *forward, const char *why)
+void forward_broke(struct forward *forward, const char *why)
 {
-    bool may_retry = forward->lease.is_reused && !forward->was_retried && !forward->in.len &&
+    bool is_silent = !forward->in.len && !forward->interim_count;
+    bool may_retry = forward->lease.is_reused && !forward->was_retried && is_silent &&
                      forward->out_is_held && (forward->is_idempotent || !forward->out_sent);
     if (!may_retry) {
         forward_fail(forward, FORWARD_CLOSED, why);
@@ -124,8 +124,6 @@ static bool forward_flush(struct forward *forward)
         timer_disarm(&forward->timer); // it is the client's turn
     return true;
 }
-
-static void forward_read_head(struct forward *forward);
 
 static void forward_go_on(struct forward *forward)
 {
@@ -224,88 +222,6 @@ void forward_finish(struct forward *forward)
         log_error("upstream.buffer_full");
     forward->out_is_over = true;
     forward_flush_soon(forward);
-}
-
-// -- receiving ---------------------------------------------------------------------------------
-
-// Bytes, or LINK_…; what came is appended to `in`.
-ssize_t forward_fill(struct forward *forward)
-{
-    size_t want = forward->in.max - forward->in.len;
-    want = want < READ_SIZE ? want : READ_SIZE;
-    if (!want || !buf_reserve(&forward->in, want))
-        return LINK_FAILED;
-    size_t room = forward->in.cap - forward->in.len;
-    ssize_t got = link_recv(forward->lease.link, forward->in.ptr + forward->in.len, room);
-    if (got > 0)
-        forward->in.len += (size_t)got;
-    return got;
-}
-
-static void forward_start_body(struct forward *forward)
-{
-    const struct h1_response *response = &forward->response;
-    forward->in_at = response->head_len;
-    forward->left = response->framing == H1_LENGTH ? response->content_length : 0;
-    if (response->framing == H1_CHUNKED)
-        h1_chunks_init(&forward->chunks);
-    forward->phase = FORWARD_BODY;
-    timer_disarm(&forward->timer);
-    forward->ops->on_head(forward);
-}
-
-// True: the head was an interim one and is dropped; look again.
-static bool forward_skip_interim(struct forward *forward)
-{
-    if (forward->response.status >= 200)
-        return false;
-    if (forward->response.status == 101 || ++forward->interim_count > INTERIM_MAX) {
-        forward_fail(forward, FORWARD_MALFORMED, "unasked 101, or too many interim responses");
-        return false;
-    }
-    buf_consume(&forward->in, forward->response.head_len);
-    return true;
-}
-
-// True: go on reading or parsing.
-static bool forward_parse_head(struct forward *forward)
-{
-    const char *why = "";
-    switch (h1_parse_response(buf_str(&forward->in), forward->is_head, &forward->response, &why)) {
-    case H1_ERROR:
-        forward_fail(forward, FORWARD_MALFORMED, why);
-        return false;
-    case H1_MORE:
-        if (forward->in.len < forward->limits.head_max)
-            return true;
-        forward_fail(forward, FORWARD_HEAD_TOO_LARGE,
-                     "the response head is larger than header_limit");
-        return false;
-    case H1_DONE:
-        break;
-    }
-    if (forward->response.status < 200)
-        return forward_skip_interim(forward) && (!forward->in.len || forward_parse_head(forward));
-    forward_start_body(forward);
-    return false;
-}
-
-static void forward_read_head(struct forward *forward)
-{
-    while (forward->phase == FORWARD_HEAD) {
-        ssize_t got = forward_fill(forward);
-        if (got == LINK_AGAIN)
-            return;
-        if (got > 0) {
-            if (!forward_parse_head(forward))
-                return;
-        } else if (forward->in.len) {
-            forward_fail(forward, FORWARD_CLOSED,
-                         "the connection was closed within the response head");
-        } else {
-            forward_broke(forward, "the connection was closed before a response");
-        }
-    }
 }
 
 // -- events ------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ struct forward;
 
 struct forward_ops { // all called from the loop, never from inside a forward_… call
     void (*on_head)(struct forward *forward); // forward->response is valid until forward_pull()
+    // A 1xx before it; forward->response is valid in this call only.
+    void (*on_interim)(struct forward *forward);
     // Instead of on_head. `why` is for logs.
     void (*on_failed)(struct forward *forward, enum forward_error error, const char *why);
     void (*on_room)(struct forward *forward); // forward_write() takes bytes again
