@@ -50,7 +50,7 @@ struct server_ops {
     void (*on_refused)(void *arg, struct request *request, int status, const char *why);
     // Returns how many bytes it took.
     size_t (*on_body)(struct request *request, struct str bytes);
-    void (*on_body_end)(struct request *request);
+    void (*on_body_end)(struct request *request); // may call request_trailers()
     // Fills out; returns the count, or PULL_WAIT, PULL_END, PULL_ABORT (the client sees a broken
     // body).
     ssize_t (*on_pull)(struct request *request, char *out, size_t out_max);
@@ -95,6 +95,12 @@ void request_reply(struct request *request, const struct reply *reply);
 // An interim response (1xx but 101), past which the request waits on. Dropped where it cannot be
 // sent without waiting, for HTTP/1.0 clients, and once the reply is known.
 void request_inform(struct request *request, int status, const struct fields *fields);
+// The trailer fields behind a chunked body; views as the request's. False: not ones that two
+// readers would understand alike.
+bool request_trailers(struct request *request, struct fields *out) WARN_UNUSED;
+// From inside on_pull, before it says PULL_END: goes out behind the body if that is chunked, and is
+// dropped else. Bounded like a head: see request_reply_room().
+void request_add_trailer(struct request *request, const struct field *field);
 void request_resume(struct request *request); // on_body may be called again
 void request_wake(struct request *request);   // on_pull may be called again
 // Breaks the connection off: the client sees a broken or missing answer. on_end follows from the

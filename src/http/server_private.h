@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What server.c (connections, the library's life), server_request.c (a request comes in) and
-// server_reply.c (its answer goes out) share; nobody else includes this.
+// What server.c (connections, the library's life), server_request.c (a request comes in),
+// server_head.c (what it says) and server_reply.c (its answer goes out) share with their smaller
+// siblings; nobody else includes this.
 #ifndef HTTP_SERVER_PRIVATE_H
 #define HTTP_SERVER_PRIVATE_H
 
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/loop.h"
+#include "http/guard.h"
 #include "http/server.h"
 
 struct MHD_Connection;
@@ -73,6 +75,8 @@ struct req {
     bool is_taken_over; // the reply went out by hand; what still comes is read and thrown away
     size_t drained_len;
     struct MHD_Response *response; // ours until it is queued
+    struct MHD_Response *queued;   // libmicrohttpd's from then on
+    size_t trailer_len;            // bytes of its trailer fields
     int status;
     struct list suspended_link; // in server->suspended, or in server->spare
     uint64_t suspended_ms;      // or parked
@@ -94,7 +98,12 @@ void server_owe_runs(struct server *server, unsigned count); // behind the one u
 void conn_break(struct conn *conn); // so that no reply under way can look whole
 void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none
 
+// server_head.c
+struct guard_verdict req_check_head(struct req *req, const char *method, const char *version);
+void req_read_framing(struct req *req);
+
 // server_request.c
+struct req *req_new(struct server *server, struct conn *conn);
 void req_free(struct req *req);
 void req_abandon(struct req *req); // its connection is closing and nobody said so
 void req_suspend(struct req *req);

@@ -67,7 +67,9 @@ static struct MHD_Response *response_new(struct req *req, const struct reply *re
     return response;
 }
 
-static bool response_add_field(struct MHD_Response *response, const struct field *field)
+typedef enum MHD_Result add_fn(struct MHD_Response *response, const char *name, const char *value);
+
+static bool response_add(struct MHD_Response *response, const struct field *field, add_fn *add)
 {
     // Not zeroed first, as the compiler is told to do elsewhere: 1.3 KiB for each field of each
     // reply.
@@ -78,14 +80,29 @@ static bool response_add_field(struct MHD_Response *response, const struct field
     memcpy(name, field->name.ptr, field->name.len);
     name[field->name.len] = '\0';
     if (!field->value.len)
-        return MHD_add_response_header(response, name, " ") == MHD_YES;
+        return add(response, name, " ") == MHD_YES;
     char *value = field->value.len < sizeof small ? small : mem_alloc(field->value.len + 1);
     memcpy(value, field->value.ptr, field->value.len);
     value[field->value.len] = '\0';
-    bool ok = MHD_add_response_header(response, name, value) == MHD_YES;
+    bool ok = add(response, name, value) == MHD_YES;
     if (value != small)
         mem_free(value);
     return ok;
+}
+
+static bool response_add_field(struct MHD_Response *response, const struct field *field)
+{
+    return response_add(response, field, MHD_add_response_header);
+}
+
+void request_add_trailer(struct request *request, const struct field *field)
+{
+    struct req *req = req_of(request);
+    req->trailer_len += field->name.len + field->value.len + 4;
+    // What does not fit into the pool would break the reply off.
+    if (!req->queued || req->trailer_len > request_reply_room(request) ||
+        !response_add(req->queued, field, MHD_add_response_footer))
+        log_warn("reply.trailer_dropped", F_STR("name", field->name));
 }
 
 // Is so much of the request's body still to come that reading it all first is not worth it?

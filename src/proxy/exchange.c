@@ -170,12 +170,33 @@ size_t exchange_take_body(struct request *request, struct str bytes)
     return taken;
 }
 
+// False: the upstream must not take it for a whole one.
+static bool exchange_finish_body(struct exchange *exchange)
+{
+    struct request *request = exchange->request;
+    if (!request_has_body(request) || exchange->has_replied)
+        return true;
+    struct inject_input input = exchange_inject_input(exchange);
+    struct buf lines;
+    buf_init(&lines, (size_t)config_of(exchange)->header_limit);
+    struct fields *trailers = &exchange->proxy->trailers;
+    trailers->count = 0;
+    bool ok = request->body != BODY_CHUNKED ||
+              (request_trailers(request, trailers) && inject_trailers(&input, trailers, &lines));
+    if (ok)
+        forward_finish(&exchange->forward, buf_str(&lines));
+    buf_fini(&lines);
+    return ok;
+}
+
 void exchange_end_body(struct request *request)
 {
     struct exchange *exchange = request->user;
     exchange->request_is_over = true;
-    if (request_has_body(request))
-        forward_finish(&exchange->forward);
+    if (!exchange_finish_body(exchange)) {
+        exchange_fail(exchange, 400, "malformed-request", "the trailer section is malformed");
+        return;
+    }
     if (exchange->reply_is_held)
         exchange_reply(exchange);
 }
@@ -272,7 +293,7 @@ void exchange_end(struct request *request, bool is_complete)
     exchange->is_again = exchange->was_replayed = exchange->had_nonce = false;
     exchange->is_asking = exchange->has_newer = false;
     exchange->sent = (struct sent_tokens){0};
-    exchange->reply_is_held = exchange->has_replied = false;
+    exchange->reply_is_held = exchange->has_replied = exchange->passes_trailers = false;
     exchange->body_len = 0;
     exchange->status = 0;
     exchange_release(exchange);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "proxy/proxy_private.h"
+#include "proxy/trailer.h"
 
 // -- problems ----------------------------------------------------------------------------------
 
@@ -87,6 +88,16 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
 
 // -- the upstream's response -------------------------------------------------------------------
 
+static bool is_dropped(const struct exchange *exchange, const struct connection_names *names,
+                       const struct field *field)
+{
+    if (field->name.len == 7 && str_eq_nocase(field->name, STR("Trailer")))
+        return exchange->request->minor == 0 || exchange->forward.response.framing != H1_CHUNKED ||
+               !trailer_names_may_pass(field->value);
+    return connection_names_has(names, field->name) ||
+           str_eq_nocase(field->name, STR("Content-Length")); // framing is the server's
+}
+
 // False when the fields do not fit into the client's connection.
 static bool exchange_copy_fields(struct exchange *exchange)
 {
@@ -96,11 +107,12 @@ static bool exchange_copy_fields(struct exchange *exchange)
     connection_names_init(&names, &response->fields);
     size_t len = 0;
     out->count = 0;
+    // The head is gone when trailers come, and with it the names of those that would be hop-by-hop.
+    exchange->passes_trailers = exchange->request->minor == 1 && !names.count;
     for (size_t i = 0; i < response->fields.count; i++) {
         struct field field = response->fields.items[i];
-        if (connection_names_has(&names, field.name) ||
-            str_eq_nocase(field.name, STR("Content-Length")))
-            continue; // framing is the server's
+        if (is_dropped(exchange, &names, &field))
+            continue;
         if (exchange->sent.is_bound && str_eq_nocase(field.name, STR("DPoP-Nonce")))
             continue; // it was for us
         len += field.name.len + field.value.len + 4;
@@ -161,6 +173,18 @@ _Static_assert((int)FORWARD_WAIT == (int)PULL_WAIT && (int)FORWARD_END == (int)P
                    (int)FORWARD_CUT == (int)PULL_ABORT,
                "what the upstream leg says is passed on to the server as it is");
 
+static void exchange_pass_trailers(struct exchange *exchange)
+{
+    struct str section = forward_trailers(&exchange->forward);
+    struct fields *trailers = &exchange->proxy->trailers;
+    if (!exchange->passes_trailers || !section.len)
+        return;
+    h1_parse_trailers(section, trailers);
+    for (size_t i = 0; i < trailers->count; i++)
+        if (trailer_may_pass(trailers->items[i].name))
+            request_add_trailer(exchange->request, &trailers->items[i]);
+}
+
 ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
 {
     struct exchange *exchange = request->user;
@@ -168,6 +192,8 @@ ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
     if (got == FORWARD_CUT)
         log_warn("upstream.cut", F_TEXT("upstream", exchange->choice.upstream->name),
                  F_TEXT("why", exchange->forward.cut_why));
+    if (got == FORWARD_END)
+        exchange_pass_trailers(exchange);
     return got;
 }
 

@@ -214,12 +214,18 @@ size_t forward_write(struct forward *forward, struct str bytes)
     return bytes.len;
 }
 
-void forward_finish(struct forward *forward)
+static bool forward_append_last_chunk(struct forward *forward, struct str trailers)
+{
+    return buf_append(&forward->out, STR("0\r\n")) && buf_append(&forward->out, trailers) &&
+           buf_append(&forward->out, STR("\r\n"));
+}
+
+void forward_finish(struct forward *forward, struct str trailers)
 {
     if (!forward_takes_request(forward))
         return;
-    if (forward->is_chunked && !buf_append(&forward->out, STR("0\r\n\r\n")))
-        log_error("upstream.buffer_full");
+    if (forward->is_chunked && !forward_append_last_chunk(forward, trailers))
+        log_error("upstream.buffer_full"); // cannot happen: its ceiling holds a whole head more
     forward->out_is_over = true;
     forward_flush_soon(forward);
 }
@@ -280,6 +286,7 @@ void forward_init(struct forward *forward, struct loop *loop, const struct forwa
     buf_init(&forward->out, 0);
     buf_init(&forward->held, 0);
     buf_init(&forward->in, 0);
+    buf_init(&forward->trailers, H1_TRAILERS_MAX);
 }
 
 void forward_fini(struct forward *forward)
@@ -289,6 +296,7 @@ void forward_fini(struct forward *forward)
     buf_fini(&forward->out);
     buf_fini(&forward->held);
     buf_fini(&forward->in);
+    buf_fini(&forward->trailers);
 }
 
 struct buf *forward_head(struct forward *forward, const struct forward_limits *limits)
@@ -377,6 +385,7 @@ void forward_end(struct forward *forward)
     mem_wipe(forward->out.ptr, forward->out.len); // the access token was in it
     buf_recycle(&forward->out);
     buf_recycle(&forward->in);
+    buf_clear(&forward->trailers);
     forward->phase = FORWARD_OFF;
     forward->out_sent = forward->in_at = forward->head_len = 0;
     forward->wants_room = forward->wants_data = forward->was_cut = forward->was_retried = false;

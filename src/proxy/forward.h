@@ -71,7 +71,8 @@ struct forward {
     size_t in_at;  // first byte of in not yet used
     struct h1_response response;
     struct h1_chunks chunks;
-    uint64_t left; // of a body with a length
+    struct buf trailers; // what came behind the last chunk
+    uint64_t left;       // of a body with a length
     unsigned interim_count;
     bool wants_data;
     bool is_broken;      // a write failed inside a call: the loop finds out
@@ -95,13 +96,16 @@ void forward_start(struct forward *forward, struct pool *pool,
                    const struct forward_request *request);
 // Takes body bytes; fewer than given: on_room follows.
 size_t forward_write(struct forward *forward, struct str bytes);
-void forward_finish(struct forward *forward); // the body is over
+// The body is over. trailers: field lines, for a chunked one.
+void forward_finish(struct forward *forward, struct str trailers);
 void forward_drop_request(
     struct forward *forward); // no more of it is sent; what is written is swallowed
 
 // The response's body, once on_head was called: fills out; or one of these, as a server's on_pull.
 enum { FORWARD_WAIT = 0, FORWARD_END = -1, FORWARD_CUT = -2 };
 ssize_t forward_pull(struct forward *forward, char *out, size_t out_max);
+// The trailer section that came with the body, empty line included, once it was pulled to its end.
+struct str forward_trailers(const struct forward *forward);
 // The whole body if it is here already, in one piece; stays valid until forward_end(). The
 // connection is given back. False: pull it.
 bool forward_take_whole(struct forward *forward, struct str *out_body) WARN_UNUSED;

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "proxy/trailer.h"
+
 // ---- names
 
 static char fold(char c)
@@ -247,21 +249,21 @@ static bool is_token_name(const struct writer *writer, struct str name)
     return false;
 }
 
-static bool is_replaced(const struct writer *writer, struct str name)
+static bool is_configured(const struct writer *writer, struct str name)
 {
     const struct inject_input *input = writer->input;
     const struct config_upstream *upstream = input->upstream;
     if (headers_have(&upstream->set_header, name) || strings_have(&upstream->remove_header, name))
         return true;
     const struct config_route *route = input->route;
-    return route && (headers_have(&route->set_header, name) ||
-                     strings_have(&route->remove_header, name) || is_token_name(writer, name));
+    return route &&
+           (headers_have(&route->set_header, name) || strings_have(&route->remove_header, name));
 }
 
 static bool is_kept(const struct writer *writer, struct str name)
 {
     if (is_dropped(name) || connection_names_has(&writer->connection, name) ||
-        is_replaced(writer, name))
+        is_configured(writer, name) || is_token_name(writer, name))
         return false;
     const struct config_route *route = writer->input->route;
     if (route && route->slot_count && !writer->keeps_authorization &&
@@ -329,6 +331,24 @@ static bool put_framing(const struct inject_input *input, struct buf *out)
            put(out, (struct str){digits + at, sizeof digits - at}) && put(out, STR("\r\n"));
 }
 
+// What the client says of trailers, said again for our own connections: they are passed on, both
+// ways.
+static bool put_trailer_talk(const struct inject_input *input, struct buf *out)
+{
+    const struct fields *fields = input->fields;
+    if (input->client_is_http10)
+        return true;
+    if (fields_list_has(fields, STR("TE"), STR("trailers")) &&
+        !put(out, STR("TE: trailers\r\nConnection: TE\r\n")))
+        return false;
+    for (size_t i = 0; input->is_chunked && i < fields->count; i++)
+        if (str_eq_nocase(fields->items[i].name, STR("Trailer")) &&
+            trailer_names_may_pass(fields->items[i].value) &&
+            !put_field(out, STR("Trailer"), fields->items[i].value))
+            return false;
+    return true;
+}
+
 // Most of it in one piece of memory. A guess only: what counts is the ceiling at each append.
 static void reserve(const struct inject_input *input, struct buf *out)
 {
@@ -354,7 +374,8 @@ static bool put_our_fields(const struct writer *writer)
     return put_via(input, writer->out) && put_tokens(writer) &&
            (!input->proof.len || put_field(writer->out, STR("DPoP"), input->proof)) &&
            put_set(writer, &input->upstream->set_header, own) &&
-           (!own || put_set(writer, own, NULL)) && put_framing(input, writer->out);
+           (!own || put_set(writer, own, NULL)) && put_trailer_talk(input, writer->out) &&
+           put_framing(input, writer->out);
 }
 
 bool inject_head(const struct inject_input *input, struct buf *out)
@@ -369,6 +390,31 @@ bool inject_head(const struct inject_input *input, struct buf *out)
            // Host comes first (RFC 9110 7.2).
            put_field(out, STR("Host"), str_of(input->upstream->url.authority)) &&
            put_client_fields(&writer) && put_our_fields(&writer) && put(out, STR("\r\n"));
+}
+
+static bool is_credential_field(const struct inject_input *input, struct str name)
+{
+    for (size_t i = 0; input->route && i < input->route->slot_count; i++)
+        if (names_fold_equal(str_of(input->route->slots[i]->credential->header), name))
+            return true;
+    return false;
+}
+
+bool inject_trailers(const struct inject_input *input, const struct fields *trailers,
+                     struct buf *out)
+{
+    struct writer writer = {.input = input, .out = out};
+    connection_names_init(&writer.connection, input->fields);
+    for (size_t i = 0; i < trailers->count; i++) {
+        const struct field *field = &trailers->items[i];
+        bool is_passed = trailer_may_pass(field->name) && !is_dropped(field->name) &&
+                         !connection_names_has(&writer.connection, field->name) &&
+                         !is_configured(&writer, field->name) &&
+                         !is_credential_field(input, field->name);
+        if (is_passed && !put_field(out, field->name, field->value))
+            return false;
+    }
+    return true;
 }
 
 bool inject_url(const struct inject_input *input, struct buf *out)

@@ -20,6 +20,7 @@ struct proxy {
     struct list spare;   // of struct exchange
     size_t spare_count;
     struct fields reply_fields; // filled and used within one call
+    struct fields trailers;     // likewise
 };
 
 #define HOST_MAX         280 // a name of 253 bytes, brackets, port
@@ -54,6 +55,7 @@ struct exchange {
     bool request_is_over; // its last byte came
     bool reply_is_held;   // the response's head is here, but the request goes on
     bool has_replied;
+    bool passes_trailers; // of the response
     uint64_t body_len;
     int status;
     uint64_t start_us;
