@@ -100,8 +100,14 @@ static void on_deadline(struct timer *timer)
     // libmicrohttpd's own limit is on inactivity: a byte now and then would hold a connection for
     // ever.
     struct conn *conn = CONTAINER_OF(timer, struct conn, deadline);
+    struct req *req = conn->req;
     log_debug("client.too_slow", F_NUM("fd", conn->fd));
-    conn_break(conn);
+    if (req && req->hand)
+        hand_on_deadline(req->hand);
+    else if (req && req->is_draining && req->response)
+        hand_start(req, false); // it waits for the answer before it sends the rest
+    else
+        conn_break(conn);
 }
 
 void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
@@ -258,7 +264,7 @@ static bool server_watch_suspended(struct server *server)
     for (struct list *link = server->suspended.next; link != &server->suspended;
          link = link->next) {
         struct req *req = CONTAINER_OF(link, struct req, suspended_link);
-        if (req->gone_watch.events)
+        if (req->gone_watch.events || req->hand)
             continue;
         if (now - req->suspended_ms < SWEEP_MS)
             return true;

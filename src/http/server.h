@@ -69,6 +69,8 @@ struct reply {
     // For HEAD and 304 the length that Content-Length shall state; nothing is pulled.
     uint64_t length;
     bool close; // close the connection afterwards: also what the client sent behind is dropped then
+    // The rest of the request is still wanted: on_body goes on. Only if request_may_overlap().
+    bool overlaps;
 };
 
 struct server_config {
@@ -90,6 +92,9 @@ size_t server_connection_count(const struct server *server);
 size_t request_reply_room(struct request *request);
 const char *server_library_version(void);
 
+// Can a reply begin while the request's body comes? It costs the connection, so it is said of long
+// bodies only.
+bool request_may_overlap(struct request *request);
 void request_accept(struct request *request);
 void request_reply(struct request *request, const struct reply *reply);
 // An interim response (1xx but 101), past which the request waits on. Dropped where it cannot be

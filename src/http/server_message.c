@@ -44,7 +44,7 @@ static bool append_interim(struct buf *out, int status, const struct fields *fie
 void request_inform(struct request *request, int status, const struct fields *fields)
 {
     struct req *req = req_of(request);
-    if (request->minor == 0 || req->response || req->is_taken_over || req->phase == REQ_REPLYING)
+    if (request->minor == 0 || req->response || req->hand || req->phase == REQ_REPLYING)
         return;
     struct buf message;
     buf_init(&message, INTERIM_MAX);

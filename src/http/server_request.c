@@ -56,7 +56,7 @@ static void req_reset(struct req *req)
     req->pub.user = NULL;
 }
 
-static void req_unpark(struct req *req)
+void req_unpark(struct req *req)
 {
     req->server->parked_count -= req->is_parked;
     req->is_parked = false;
@@ -70,6 +70,7 @@ static void req_end(struct req *req, bool is_complete)
     watch_stop(server->loop, &req->gone_watch);
     req_unpark(req);
     list_remove(&req->suspended_link);
+    hand_free(req->hand);
     if (req->response)
         MHD_destroy_response(req->response);
     req->conn->req = NULL;
@@ -169,22 +170,13 @@ static enum MHD_Result req_drain(struct req *req)
     return MHD_YES;
 }
 
-// The answer is known and the body has not come: read a bounded one to its end, refuse others.
-static enum MHD_Result req_answer_before_body(struct req *req)
-{
-    bool is_bounded = req->pub.body == BODY_LENGTH && req->pub.content_length <= DRAIN_MAX;
-    if (req->pub.expects_continue || !is_bounded)
-        return req_queue(req); // closes behind it
-    return req_drain(req);
-}
-
 // Called after the handler had its say, and again after each resume before the body.
 static enum MHD_Result req_after_head(struct req *req)
 {
-    if (req->is_taken_over)
-        return req_drain(req);
-    if (req->response && req_has_body(req))
-        return req_answer_before_body(req);
+    if (req->hand)
+        return MHD_YES;                     // it is suspended
+    if (req->response && req_has_body(req)) // a short body is read to its end
+        return req->pub.expects_continue ? req_queue(req) : req_drain(req);
     if (!req_has_body(req) || req->is_accepted) {
         req->phase = REQ_BODY;
         server_owe_runs(req->server, req_has_body(req) ? 2 : 0); // 100 Continue
@@ -250,20 +242,24 @@ static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *l
     if (req->is_draining) {
         req->drained_len += *len;
         *len = 0;
-        // Taken over: the client has its answer; only time limits how long it may go on sending.
-        return req->is_taken_over || req->drained_len <= DRAIN_MAX ? MHD_YES : MHD_NO;
+        return MHD_YES; // only time limits how long it may go on
     }
-    conn_set_deadline(req->conn, req->server->config.body_timeout_ms);
+    req->has_body_bytes = true;
+    if (!req->hand) // else the handler's limits tell of a standstill
+        conn_set_deadline(req->conn, req->server->config.body_timeout_ms);
     size_t taken = req->server->ops->on_body(&req->pub, (struct str){bytes, *len});
     *len -= taken;
-    if (req->response || req->is_taken_over) {
+    if (req->hand && !hand_overlaps(req->hand)) {
+        *len = 0; // it was answered just now, and is suspended
+    } else if (req->response) {
         req->is_draining = true;
         req->drained_len = *len;
         *len = 0;
         conn_set_deadline(req->conn, DRAIN_TIME_MS);
     } else if (*len) {
         // Not suspending here would make libmicrohttpd spin.
-        conn_set_deadline(req->conn, 0);
+        if (!req->hand)
+            conn_set_deadline(req->conn, 0);
         req_suspend(req);
     }
     return MHD_YES;
@@ -273,12 +269,17 @@ static enum MHD_Result req_on_full(struct req *req)
 {
     if (req->phase == REQ_BODY) {
         req->phase = REQ_FULL;
-        conn_set_deadline(req->conn, 0);
+        if (!req->hand)
+            conn_set_deadline(req->conn, 0);
         if (!req->is_draining)
             req->server->ops->on_body_end(&req->pub);
     }
-    if (req->is_taken_over)
+    if (req->hand && hand_is_over(req->hand))
         return MHD_NO; // all was read: the close is an orderly one
+    if (req->hand) {
+        req_suspend(req);
+        return MHD_YES;
+    }
     if (req->response)
         return req_queue(req);
     req_await_reply(req);
@@ -293,7 +294,7 @@ enum MHD_Result handler_on_call(void *arg, struct MHD_Connection *mhd, const cha
     (void)mhd;
     (void)url;
     struct req *req = *context;
-    if (!req || req->is_gone)
+    if (!req || req->is_gone || (req->hand && hand_is_over(req->hand)))
         return MHD_NO;
     if (req->phase == REQ_NEW)
         return req_on_head(req, method, version);
@@ -324,7 +325,8 @@ void handler_on_completed(void *arg, struct MHD_Connection *mhd, void **context,
         return;
     struct conn *conn = req->conn;
     bool is_complete =
-        (code == MHD_REQUEST_TERMINATED_COMPLETED_OK || req->is_taken_over) && !req->is_gone;
+        req->hand ? hand_is_complete(req->hand) : code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    is_complete = is_complete && !req->is_gone;
     bool may_shut = is_complete || !req->ends_by_close; // else a cut body would look whole
     req_end(req, is_complete);
     if (server->is_draining && may_shut)
@@ -345,14 +347,16 @@ void request_accept(struct request *request)
 void request_resume(struct request *request)
 {
     struct req *req = req_of(request);
-    if (req->phase == REQ_BODY)
+    if (req->phase == REQ_BODY && (!req->hand || hand_overlaps(req->hand)))
         req_resume(req);
 }
 
 void request_wake(struct request *request)
 {
     struct req *req = req_of(request);
-    if (req->phase == REQ_REPLYING)
+    if (req->hand)
+        hand_wake(req->hand);
+    else if (req->phase == REQ_REPLYING)
         req_resume(req);
 }
 
@@ -360,8 +364,8 @@ void request_abort(struct request *request)
 {
     struct req *req = req_of(request);
     req->is_gone = true;
-    if (req->is_suspended || req->is_parked)
-        req_resume(req);
-    else
+    // A body that was taken to its last byte so far gives libmicrohttpd no reason to ask again.
+    if (req->hand || (!req->is_suspended && !req->is_parked))
         conn_break(req->conn);
+    req_resume(req);
 }

@@ -157,12 +157,21 @@ void exchange_refuse(struct proxy *proxy, struct request *request, int status, c
 
 // -- the body ----------------------------------------------------------------------------------
 
+// For what comes to light with the body: by then the answer may be under way.
+static void exchange_stop(struct exchange *exchange, int status, const char *type, const char *why)
+{
+    if (exchange->overlaps)
+        request_abort(exchange->request);
+    else
+        exchange_fail(exchange, status, type, why);
+}
+
 size_t exchange_take_body(struct request *request, struct str bytes)
 {
     struct exchange *exchange = request->user;
     uint64_t limit = config_of(exchange)->body_limit;
     if (limit && exchange->body_len + bytes.len > limit) {
-        exchange_fail(exchange, 413, "body-too-large", "the body is larger than body_limit");
+        exchange_stop(exchange, 413, "body-too-large", "the body is larger than body_limit");
         return bytes.len;
     }
     size_t taken = forward_write(&exchange->forward, bytes);
@@ -174,7 +183,7 @@ size_t exchange_take_body(struct request *request, struct str bytes)
 static bool exchange_finish_body(struct exchange *exchange)
 {
     struct request *request = exchange->request;
-    if (!request_has_body(request) || exchange->has_replied)
+    if (!request_has_body(request) || (exchange->has_replied && !exchange->overlaps))
         return true;
     struct inject_input input = exchange_inject_input(exchange);
     struct buf lines;
@@ -194,7 +203,7 @@ void exchange_end_body(struct request *request)
     struct exchange *exchange = request->user;
     exchange->request_is_over = true;
     if (!exchange_finish_body(exchange)) {
-        exchange_fail(exchange, 400, "malformed-request", "the trailer section is malformed");
+        exchange_stop(exchange, 400, "malformed-request", "the trailer section is malformed");
         return;
     }
     if (exchange->reply_is_held)
@@ -206,10 +215,12 @@ void exchange_end_body(struct request *request)
 static void on_head(struct forward *forward)
 {
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
-    bool has_body = request_has_body(exchange->request);
-    // A response cannot be sent before the request is over. A failure ends the upload; a success
-    // that comes early may depend on the rest of it.
-    if (has_body && !exchange->request_is_over && forward->response.status < 300)
+    bool is_early = request_has_body(exchange->request) && !exchange->request_is_over;
+    // A failure ends the upload. A success that comes early may depend on the rest of it: it is
+    // passed on beside that, or behind it if that is short.
+    exchange->overlaps =
+        is_early && forward->response.status < 300 && request_may_overlap(exchange->request);
+    if (is_early && forward->response.status < 300 && !exchange->overlaps)
         exchange->reply_is_held = true;
     else if (!exchange_try_again(exchange))
         exchange_reply(exchange);
@@ -243,6 +254,8 @@ static void on_refusal(struct forward *forward)
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
     if (exchange->reply_is_held)
         exchange_reply(exchange);
+    else
+        request_resume(exchange->request); // the rest of it is swallowed
 }
 
 const struct forward_ops exchange_forward_ops = {
@@ -294,6 +307,7 @@ void exchange_end(struct request *request, bool is_complete)
     exchange->is_asking = exchange->has_newer = false;
     exchange->sent = (struct sent_tokens){0};
     exchange->reply_is_held = exchange->has_replied = exchange->passes_trailers = false;
+    exchange->overlaps = false;
     exchange->body_len = 0;
     exchange->status = 0;
     exchange_release(exchange);

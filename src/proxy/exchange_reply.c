@@ -14,6 +14,7 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem)
     if (exchange->has_replied)
         return;
     exchange->has_replied = true;
+    exchange->overlaps = false;
     exchange->status = problem->status;
     // Whatever it still waits for must not send the request on its way behind this answer.
     view_cancel(exchange->proxy->view, &exchange->waiter);
@@ -151,7 +152,7 @@ void exchange_reply(struct exchange *exchange)
     if (exchange->has_replied)
         return;
     exchange->reply_is_held = false;
-    if (!exchange->request_is_over && exchange->request->body != BODY_NONE)
+    if (!exchange->request_is_over && !exchange->overlaps && exchange->request->body != BODY_NONE)
         forward_drop_request(&exchange->forward);
     if (!exchange_copy_fields(exchange)) {
         exchange_upstream_problem(exchange, FORWARD_HEAD_TOO_LARGE, "");
@@ -162,6 +163,7 @@ void exchange_reply(struct exchange *exchange)
         .fields = &exchange->proxy->reply_fields,
         // Upgrades are not passed on; what the client sent behind one may be of the other protocol.
         .close = fields_find(&exchange->request->fields, STR("Upgrade")) != NULL,
+        .overlaps = exchange->overlaps,
     };
     exchange->has_replied = true;
     exchange->status = reply.status;

@@ -88,7 +88,8 @@ void forward_drop_request(struct forward *forward)
     forward->out_is_held = forward->out_is_over = false;
     forward->out_sent = 0;
     forward_drop_head(forward, forward->out.len);
-    timer_disarm(&forward->timer);
+    if (!forward->wants_data) // else the rest of the response is owed
+        timer_disarm(&forward->timer);
 }
 
 // The response has begun, but the rest of the request goes nowhere.
@@ -120,7 +121,7 @@ static bool forward_flush(struct forward *forward)
         if (!forward->awaits_head)
             timer_start(forward->loop, &forward->timer, forward->limits.first_byte_timeout_ms);
         forward->awaits_head = true;
-    } else if (forward_is_sending(forward))
+    } else if (forward_is_sending(forward) && !forward->wants_data)
         timer_disarm(&forward->timer); // it is the client's turn
     return true;
 }
@@ -260,7 +261,9 @@ static void on_timer(struct timer *timer)
             forward_fail(forward, FORWARD_FIRST_BYTE_TIMEOUT, "no response in time");
         break;
     case FORWARD_BODY:
-        if (forward_is_sending(forward)) {
+        if (forward_is_sending(forward) &&
+            (forward->is_broken || forward->out_sent < forward->out.len)) {
+            forward->is_broken = false;
             forward_be_refused(forward);
             break;
         }

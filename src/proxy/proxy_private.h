@@ -54,6 +54,7 @@ struct exchange {
     struct forward forward;
     bool request_is_over; // its last byte came
     bool reply_is_held;   // the response's head is here, but the request goes on
+    bool overlaps;        // the reply is under way, and so is the request
     bool has_replied;
     bool passes_trailers; // of the response
     uint64_t body_len;
