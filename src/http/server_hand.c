@@ -7,7 +7,6 @@
 // while there is a hand, libmicrohttpd writes nothing.
 #include <errno.h>
 #include <microhttpd.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -19,7 +18,6 @@
 #define ROUNDS_MAX 16                  // then it is others' turn
 #define LINGER_MS  5000                // for the client to read the reply and close
 #define HEAD_ROOM  ((size_t)1024)      // for lines of ours
-#define CHUNK_TAIL STR("\r\n")
 
 enum hand_state { HAND_SENDING, HAND_LINGERING, HAND_OVER };
 
@@ -185,7 +183,13 @@ static bool hand_append_tail(struct hand *hand)
     if (!hand->is_chunked)
         return true;
     return buf_append(&hand->out, STR("0\r\n")) &&
-           buf_append(&hand->out, buf_str(&hand->trailers)) && buf_append(&hand->out, CHUNK_TAIL);
+           buf_append(&hand->out, buf_str(&hand->trailers)) && buf_append(&hand->out, STR("\r\n"));
+}
+
+static void put_line_end(char *at)
+{
+    at[0] = '\r';
+    at[1] = '\n';
 }
 
 // A chunk's size goes in front of it, in digits enough for any.
@@ -198,8 +202,8 @@ static void hand_add_piece(struct hand *hand, size_t len)
     }
     for (unsigned i = 0; i < 4; i++)
         at[i] = "0123456789abcdef"[len >> (12 - 4 * i) & 15];
-    memcpy(at + 4, "\r\n", 2);
-    memcpy(at + CHUNK_LINE + len, "\r\n", 2);
+    put_line_end(at + 4);
+    put_line_end(at + CHUNK_LINE + len);
     hand->out.len += CHUNK_LINE + len + 2;
 }
 

@@ -4,6 +4,7 @@
 // tokens its route asks for: exchange_send() is reached only with all of them in hand.
 #include "base/log.h"
 #include "http/server.h"
+#include "proxy/hops.h"
 #include "proxy/inject.h"
 #include "proxy/proxy_private.h"
 
@@ -80,10 +81,33 @@ static bool exchange_check_size(struct exchange *exchange)
     return !is_too_large;
 }
 
+// RFC 9110 9.3.7: the last one that an OPTIONS request may reach answers it.
+static bool exchange_check_hops(struct exchange *exchange)
+{
+    const struct request *request = exchange->request;
+    uint64_t left;
+    switch (hops_read(request->method, &request->fields, &left)) {
+    case HOPS_MALFORMED:
+        exchange_fail(exchange, 400, "malformed-request", "malformed Max-Forwards");
+        return false;
+    case HOPS_OVER:
+        exchange_tell_options(exchange);
+        return false;
+    case HOPS_UNLIMITED:
+    case HOPS_LEFT:
+        break;
+    }
+    return true;
+}
+
 struct inject_input exchange_inject_input(const struct exchange *exchange)
 {
     const struct request *request = exchange->request;
+    uint64_t left = 0;
+    bool has_hops = hops_read(request->method, &request->fields, &left) == HOPS_LEFT;
     return (struct inject_input){
+        .has_hops = has_hops,
+        .hops_left = left,
         .method = request->method,
         .rest = exchange->choice.rest,
         .query = exchange->target.query,
@@ -140,7 +164,7 @@ void exchange_start(struct proxy *proxy, struct request *request)
     struct exchange *exchange = exchange_begin(proxy, request);
     if (!exchange_check_method(exchange) || !exchange_check_target(exchange) ||
         !exchange_check_caller(exchange) || !exchange_check_size(exchange) ||
-        !exchange_check_route(exchange))
+        !exchange_check_hops(exchange) || !exchange_check_route(exchange))
         return;
     const struct config_route *route = exchange->choice.route;
     uint64_t limit_ms =

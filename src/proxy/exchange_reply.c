@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The answer's way back to the client: the upstream's response, its hop-by-hop fields taken off, or
 // a problem of our own. A response whose body broke off is broken towards the client, too.
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -23,6 +24,21 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem)
     timer_disarm(&exchange->whole_timer);
     forward_end(&exchange->forward);
     problem_reply(exchange->request, problem, &exchange->problem_body);
+}
+
+void exchange_tell_options(struct exchange *exchange)
+{
+    struct fields *fields = &exchange->proxy->reply_fields;
+    fields->count = 0;
+    bool ok = fields_add(fields, STR("Allow"), STR(PROBLEM_METHODS)) &&
+              fields_add(fields, STR("Proxy-Status"), STR("bearerd"));
+    assert(ok);
+    (void)ok;
+    exchange->has_replied = true;
+    exchange->status = 200;
+    request_reply(
+        exchange->request,
+        &(struct reply){.status = 200, .fields = fields, .is_whole = true, .body = STR("")});
 }
 
 static uint64_t seconds_until(const struct exchange *exchange, uint64_t at_ms)

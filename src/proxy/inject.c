@@ -262,6 +262,8 @@ static bool is_configured(const struct writer *writer, struct str name)
 
 static bool is_kept(const struct writer *writer, struct str name)
 {
+    if (writer->input->has_hops && str_eq_nocase(name, STR("Max-Forwards")))
+        return false;
     if (is_dropped(name) || connection_names_has(&writer->connection, name) ||
         is_configured(writer, name) || is_token_name(writer, name))
         return false;
@@ -316,19 +318,22 @@ static bool put_set(const struct writer *writer, const struct config_headers *he
     return true;
 }
 
-static bool put_framing(const struct inject_input *input, struct buf *out)
+static bool put_number(struct buf *out, struct str name, uint64_t number)
 {
-    if (!input->has_length)
-        return !input->is_chunked || put(out, STR("Transfer-Encoding: chunked\r\n"));
     char digits[20];
     size_t at = sizeof digits;
-    uint64_t left = input->content_length;
     do {
-        digits[--at] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left);
-    return put(out, STR("Content-Length: ")) &&
-           put(out, (struct str){digits + at, sizeof digits - at}) && put(out, STR("\r\n"));
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    return put_field(out, name, (struct str){digits + at, sizeof digits - at});
+}
+
+static bool put_framing(const struct inject_input *input, struct buf *out)
+{
+    if (input->has_length)
+        return put_number(out, STR("Content-Length"), input->content_length);
+    return !input->is_chunked || put(out, STR("Transfer-Encoding: chunked\r\n"));
 }
 
 // What the client says of trailers, said again for our own connections: they are passed on, both
@@ -375,6 +380,7 @@ static bool put_our_fields(const struct writer *writer)
            (!input->proof.len || put_field(writer->out, STR("DPoP"), input->proof)) &&
            put_set(writer, &input->upstream->set_header, own) &&
            (!own || put_set(writer, own, NULL)) && put_trailer_talk(input, writer->out) &&
+           (!input->has_hops || put_number(writer->out, STR("Max-Forwards"), input->hops_left)) &&
            put_framing(input, writer->out);
 }
 

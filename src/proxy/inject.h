@@ -29,6 +29,8 @@ struct inject_input {
     uint64_t content_length;
     bool is_chunked;
     bool client_is_http10;
+    bool has_hops; // Max-Forwards is ours to say
+    uint64_t hops_left;
 };
 
 // May the request go on to this route, before any token is asked for? Status 0: yes. Else 400 (the

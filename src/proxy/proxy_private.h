@@ -94,6 +94,7 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem);
 void exchange_token_problem(struct exchange *exchange, const struct token_failure *failure);
 void exchange_upstream_problem(struct exchange *exchange, enum forward_error error,
                                const char *why);
+void exchange_tell_options(struct exchange *exchange); // what bearerd itself knows of OPTIONS
 void exchange_reply(struct exchange *exchange);        // the upstream's response
 void exchange_pass_interim(struct exchange *exchange); // one before it
 ssize_t exchange_pull(struct request *request, char *out, size_t out_max);
