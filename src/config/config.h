@@ -141,9 +141,10 @@ struct config_upstream {
     int unmatched;               // enum config_unmatched
     struct config_tls tls;
     char *proxy;
-    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
-    uint64_t max_connections; // per worker
-    uint64_t keepalive;       // idle connections kept, per worker
+    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, tunnel_idle_timeout_ms;
+    struct config_strings upgrade; // protocols that connections may switch to
+    uint64_t max_connections;      // per worker
+    uint64_t keepalive;            // idle connections kept, per worker
     bool allow_plaintext;
     struct config_headers set_header;
     struct config_strings remove_header;

@@ -54,6 +54,10 @@ struct server_ops {
     // Fills out; returns the count, or PULL_WAIT, PULL_END, PULL_ABORT (the client sees a broken
     // body).
     ssize_t (*on_pull)(struct request *request, char *out, size_t out_max);
+    // After request_switch(): the connection is the handler's to read and write, beginning with the
+    // bytes that came early, until request_close(). It is non-blocking and stays the server's to
+    // close.
+    void (*on_switched)(struct request *request, int fd, struct str early);
     // is_complete: the whole reply was sent.
     void (*on_end)(struct request *request, bool is_complete);
 };
@@ -100,6 +104,11 @@ void request_reply(struct request *request, const struct reply *reply);
 // An interim response (1xx but 101), past which the request waits on. Dropped where it cannot be
 // sent without waiting, for HTTP/1.0 clients, and once the reply is known.
 void request_inform(struct request *request, int status, const struct fields *fields);
+// Instead of a reply: 101 with these fields, Upgrade among them; on_switched follows, or on_end.
+// For requests without a body.
+void request_switch(struct request *request, const struct fields *fields);
+// Ends what on_switched began; on_end follows from the loop. Not from inside on_switched.
+void request_close(struct request *request);
 // The trailer fields behind a chunked body; views as the request's. False: not ones that two
 // readers would understand alike.
 bool request_trailers(struct request *request, struct fields *out) WARN_UNUSED;

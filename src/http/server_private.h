@@ -14,6 +14,7 @@
 struct MHD_Connection;
 struct MHD_Daemon;
 struct MHD_Response;
+struct MHD_UpgradeResponseHandle;
 
 struct server {
     struct loop *loop;
@@ -54,11 +55,12 @@ struct conn {
 };
 
 enum req_phase {
-    REQ_NEW,     // the head is not complete
-    REQ_HEAD,    // on_request was called; nothing accepted or replied yet, body not read
-    REQ_BODY,    // body bytes arrive (or are drained)
-    REQ_FULL,    // the whole request is here
-    REQ_REPLYING // the response was queued
+    REQ_NEW,      // the head is not complete
+    REQ_HEAD,     // on_request was called; nothing accepted or replied yet, body not read
+    REQ_BODY,     // body bytes arrive (or are drained)
+    REQ_FULL,     // the whole request is here
+    REQ_REPLYING, // the response was queued
+    REQ_SWITCHED  // the connection is the handler's
 };
 
 struct req {
@@ -73,7 +75,8 @@ struct req {
     bool is_accepted, is_draining, is_suspended, is_parked, is_gone;
     bool ends_by_close;  // the end of the reply's body is the end of the connection
     bool has_body_bytes; // some of its body came
-    struct hand *hand;   // that writes the reply past libmicrohttpd
+    struct MHD_UpgradeResponseHandle *switched; // not yet given back
+    struct hand *hand;                          // that writes the reply past libmicrohttpd
     size_t drained_len;
     struct reply reply;            // that is under way, without its fields
     struct MHD_Response *response; // ours until it is queued
@@ -113,6 +116,9 @@ void req_unpark(struct req *req);
 void req_resume(struct req *req);
 bool req_has_body(const struct req *req);
 void req_reset_on_close(const struct req *req, bool on);
+
+// server_reply.c
+bool response_add_field(struct MHD_Response *response, const struct field *field);
 
 // server_message.c
 bool message_start(struct buf *out, int status) WARN_UNUSED;

@@ -90,7 +90,7 @@ static bool response_add(struct MHD_Response *response, const struct field *fiel
     return ok;
 }
 
-static bool response_add_field(struct MHD_Response *response, const struct field *field)
+bool response_add_field(struct MHD_Response *response, const struct field *field)
 {
     return response_add(response, field, MHD_add_response_header);
 }

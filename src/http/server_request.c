@@ -363,6 +363,10 @@ void request_wake(struct request *request)
 void request_abort(struct request *request)
 {
     struct req *req = req_of(request);
+    if (req->phase == REQ_SWITCHED) {
+        request_close(request);
+        return;
+    }
     req->is_gone = true;
     // A body that was taken to its last byte so far gives libmicrohttpd no reason to ask again.
     if (req->hand || (!req->is_suspended && !req->is_parked))

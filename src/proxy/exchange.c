@@ -108,6 +108,7 @@ struct inject_input exchange_inject_input(const struct exchange *exchange)
     return (struct inject_input){
         .has_hops = has_hops,
         .hops_left = left,
+        .offer = buf_str(&exchange->offer),
         .method = request->method,
         .rest = exchange->choice.rest,
         .query = exchange->target.query,
@@ -171,6 +172,7 @@ void exchange_start(struct proxy *proxy, struct request *request)
         route && route->timeout_ms ? route->timeout_ms : proxy->policy->config->request_timeout_ms;
     if (limit_ms)
         timer_start(proxy->loop, &exchange->whole_timer, limit_ms);
+    exchange_make_offer(exchange);
     exchange_get_tokens(exchange);
 }
 
@@ -255,6 +257,16 @@ static void on_interim(struct forward *forward)
     exchange_pass_interim(CONTAINER_OF(forward, struct exchange, forward));
 }
 
+static void on_switch(struct forward *forward)
+{
+    exchange_switch(CONTAINER_OF(forward, struct exchange, forward));
+}
+
+static void on_link(struct forward *forward)
+{
+    tunnel_look(&CONTAINER_OF(forward, struct exchange, forward)->tunnel);
+}
+
 static void on_failed(struct forward *forward, enum forward_error error, const char *why)
 {
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
@@ -285,6 +297,8 @@ static void on_refusal(struct forward *forward)
 const struct forward_ops exchange_forward_ops = {
     .on_head = on_head,
     .on_interim = on_interim,
+    .on_switch = on_switch,
+    .on_link = on_link,
     .on_failed = on_failed,
     .on_room = on_room,
     .on_data = on_data,
@@ -297,6 +311,7 @@ void exchange_init(struct exchange *exchange, struct proxy *proxy)
 {
     exchange->proxy = proxy;
     exchange_init_send(exchange);
+    exchange_init_switch(exchange);
     timer_init(&exchange->whole_timer, on_whole_timer);
     forward_init(&exchange->forward, proxy->loop, &exchange_forward_ops);
 }
@@ -305,7 +320,9 @@ void exchange_free(struct exchange *exchange)
 {
     timer_stop(exchange->proxy->loop, &exchange->token_timer);
     timer_stop(exchange->proxy->loop, &exchange->whole_timer);
+    tunnel_fini(&exchange->tunnel);
     forward_fini(&exchange->forward);
+    buf_fini(&exchange->offer);
     buf_fini(&exchange->proof);
     mem_free(exchange);
 }
@@ -319,7 +336,9 @@ void exchange_end(struct request *request, bool is_complete)
         view_cancel(exchange->proxy->view, &exchange->waiter);
     timer_disarm(&exchange->token_timer);
     timer_disarm(&exchange->whole_timer);
+    tunnel_stop(&exchange->tunnel);
     forward_end(&exchange->forward);
+    buf_clear(&exchange->offer);
     if (exchange->problem_body.ptr)
         buf_fini(&exchange->problem_body);
     exchange->request = NULL;

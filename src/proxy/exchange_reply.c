@@ -115,8 +115,7 @@ static bool is_dropped(const struct exchange *exchange, const struct connection_
            str_eq_nocase(field->name, STR("Content-Length")); // framing is the server's
 }
 
-// False when the fields do not fit into the client's connection.
-static bool exchange_copy_fields(struct exchange *exchange)
+bool exchange_copy_fields(struct exchange *exchange)
 {
     const struct h1_response *response = &exchange->forward.response;
     struct fields *out = &exchange->proxy->reply_fields;

@@ -85,6 +85,7 @@ static void exchange_start_forward(struct exchange *exchange, const struct injec
         .is_head = str_eq(request->method, STR("HEAD")),
         .is_idempotent = is_idempotent(request->method),
         .has_body = request_has_body(request),
+        .may_switch = exchange->offer.len > 0,
     };
     forward_start(&exchange->forward, exchange->proxy->pools[exchange->choice.upstream->index],
                   &forward);

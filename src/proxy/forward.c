@@ -2,7 +2,7 @@
 // See forward.h. The request is kept in `out` while it may have to be sent again: a pooled
 // connection can turn out dead with the first write. Once more than buffer_max would have to be
 // held, what was sent is dropped, and with it the second try. Invariant: the lease is out or waited
-// for exactly in LEASING, HEAD and BODY.
+// for exactly in LEASING, HEAD, BODY and SWITCHED.
 #include "proxy/forward.h"
 
 #include <string.h>
@@ -237,6 +237,10 @@ static void on_ready(struct lease *lease, bool is_hangup)
 {
     (void)is_hangup; // the reads find out
     struct forward *forward = CONTAINER_OF(lease, struct forward, lease);
+    if (forward->phase == FORWARD_SWITCHED) {
+        forward->ops->on_link(forward);
+        return;
+    }
     forward_go_on(forward);
     if (forward->phase == FORWARD_BODY && forward->wants_data) {
         forward->wants_data = false;
@@ -270,6 +274,7 @@ static void on_timer(struct timer *timer)
         forward_cut(forward, "nothing came for idle_timeout");
         forward->ops->on_data(forward);
         break;
+    case FORWARD_SWITCHED:
     case FORWARD_OFF:
     case FORWARD_OVER:
         break;
@@ -330,6 +335,7 @@ void forward_start(struct forward *forward, struct pool *pool,
     forward->is_chunked = request->is_chunked;
     forward->is_head = request->is_head;
     forward->is_idempotent = request->is_idempotent;
+    forward->may_switch = request->may_switch;
     forward->out_is_held = true;
     forward->out_is_over = !request->has_body;
     forward_open(forward);
@@ -381,8 +387,7 @@ void forward_resend(struct forward *forward)
 
 void forward_end(struct forward *forward)
 {
-    if (forward->phase == FORWARD_LEASING || forward->phase == FORWARD_HEAD ||
-        forward->phase == FORWARD_BODY)
+    if (forward->phase != FORWARD_OFF && forward->phase != FORWARD_OVER)
         lease_end(&forward->lease, false);
     timer_disarm(&forward->timer);
     mem_wipe(forward->out.ptr, forward->out.len); // the access token was in it

@@ -30,6 +30,11 @@ struct forward;
 
 struct forward_ops { // all called from the loop, never from inside a forward_… call
     void (*on_head)(struct forward *forward); // forward->response is valid until forward_pull()
+    // Instead of on_head, for a request that may switch: a 101, which forward->response holds. The
+    // link is the callee's to read and write, beginning behind what forward_early() has; on_link
+    // comes when it is ready. forward_end() closes it.
+    void (*on_switch)(struct forward *forward);
+    void (*on_link)(struct forward *forward);
     // A 1xx before it; forward->response is valid in this call only.
     void (*on_interim)(struct forward *forward);
     // Instead of on_head. `why` is for logs.
@@ -46,7 +51,14 @@ struct forward_limits {
     uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
 };
 
-enum forward_phase { FORWARD_OFF, FORWARD_LEASING, FORWARD_HEAD, FORWARD_BODY, FORWARD_OVER };
+enum forward_phase {
+    FORWARD_OFF,
+    FORWARD_LEASING,
+    FORWARD_HEAD,
+    FORWARD_BODY,
+    FORWARD_SWITCHED,
+    FORWARD_OVER
+};
 
 struct forward {
     const struct forward_ops *ops;
@@ -66,6 +78,7 @@ struct forward {
     bool is_chunked;    // request body framing
     bool is_head;       // method is HEAD
     bool is_idempotent; // RFC 9110 9.2.2
+    bool may_switch;    // a 101 is an answer
     bool was_retried;
     struct buf in; // the response as it came
     size_t in_at;  // first byte of in not yet used
@@ -90,7 +103,8 @@ void forward_fini(struct forward *forward);
 struct buf *forward_head(struct forward *forward, const struct forward_limits *limits);
 struct forward_request {
     bool is_chunked, is_head, is_idempotent;
-    bool has_body; // else the request is over with its head
+    bool may_switch; // it offers another protocol
+    bool has_body;   // else the request is over with its head
 };
 void forward_start(struct forward *forward, struct pool *pool,
                    const struct forward_request *request);
@@ -117,6 +131,9 @@ bool forward_may_resend(const struct forward *forward);
 // same body.
 struct buf *forward_resend_head(struct forward *forward);
 void forward_resend(struct forward *forward);
+
+// In on_switch, before anything else: what the upstream sent behind its 101.
+struct str forward_early(const struct forward *forward);
 
 // Ends the leg, whatever its state; nothing is called any more.
 void forward_end(struct forward *forward);

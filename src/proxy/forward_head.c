@@ -33,9 +33,26 @@ static void forward_start_body(struct forward *forward)
     forward->ops->on_head(forward);
 }
 
+static void forward_switch(struct forward *forward)
+{
+    forward->in_at = forward->response.head_len;
+    forward->phase = FORWARD_SWITCHED;
+    timer_disarm(&forward->timer);
+    forward->ops->on_switch(forward);
+}
+
+struct str forward_early(const struct forward *forward)
+{
+    return str_from(buf_str(&forward->in), forward->in_at);
+}
+
 // True: the interim head was passed on; look again.
 static bool forward_take_interim(struct forward *forward)
 {
+    if (forward->response.status == 101 && forward->may_switch) {
+        forward_switch(forward);
+        return false;
+    }
     if (forward->response.status == 101 || ++forward->interim_count > INTERIM_MAX) {
         forward_fail(forward, FORWARD_MALFORMED, "unasked 101, or too many interim responses");
         return false;

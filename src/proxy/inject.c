@@ -336,16 +336,24 @@ static bool put_framing(const struct inject_input *input, struct buf *out)
     return !input->is_chunked || put(out, STR("Transfer-Encoding: chunked\r\n"));
 }
 
-// What the client says of trailers, said again for our own connections: they are passed on, both
-// ways.
-static bool put_trailer_talk(const struct inject_input *input, struct buf *out)
+// What the client says of its connection that holds for ours, too: trailers are passed on, both
+// ways, and other protocols where they are allowed.
+static bool put_connection(const struct inject_input *input, struct buf *out)
+{
+    bool wants_trailers =
+        !input->client_is_http10 && fields_list_has(input->fields, STR("TE"), STR("trailers"));
+    if (wants_trailers && !put(out, STR("TE: trailers\r\n")))
+        return false;
+    if (input->offer.len)
+        return put_field(out, STR("Upgrade"), input->offer) &&
+               put(out, wants_trailers ? STR("Connection: TE, Upgrade\r\n")
+                                       : STR("Connection: Upgrade\r\n"));
+    return !wants_trailers || put(out, STR("Connection: TE\r\n"));
+}
+
+static bool put_trailer_names(const struct inject_input *input, struct buf *out)
 {
     const struct fields *fields = input->fields;
-    if (input->client_is_http10)
-        return true;
-    if (fields_list_has(fields, STR("TE"), STR("trailers")) &&
-        !put(out, STR("TE: trailers\r\nConnection: TE\r\n")))
-        return false;
     for (size_t i = 0; input->is_chunked && i < fields->count; i++)
         if (str_eq_nocase(fields->items[i].name, STR("Trailer")) &&
             trailer_names_may_pass(fields->items[i].value) &&
@@ -379,7 +387,8 @@ static bool put_our_fields(const struct writer *writer)
     return put_via(input, writer->out) && put_tokens(writer) &&
            (!input->proof.len || put_field(writer->out, STR("DPoP"), input->proof)) &&
            put_set(writer, &input->upstream->set_header, own) &&
-           (!own || put_set(writer, own, NULL)) && put_trailer_talk(input, writer->out) &&
+           (!own || put_set(writer, own, NULL)) && put_connection(input, writer->out) &&
+           put_trailer_names(input, writer->out) &&
            (!input->has_hops || put_number(writer->out, STR("Max-Forwards"), input->hops_left)) &&
            put_framing(input, writer->out);
 }

@@ -29,7 +29,8 @@ struct inject_input {
     uint64_t content_length;
     bool is_chunked;
     bool client_is_http10;
-    bool has_hops; // Max-Forwards is ours to say
+    struct str offer; // protocols for Upgrade; empty: none
+    bool has_hops;    // Max-Forwards is ours to say
     uint64_t hops_left;
 };
 

@@ -9,6 +9,7 @@
 #include "proxy/problem.h"
 #include "proxy/proxy.h"
 #include "proxy/target.h"
+#include "proxy/tunnel.h"
 
 struct proxy {
     struct loop *loop;
@@ -52,6 +53,8 @@ struct exchange {
     struct buf proof; // of possession, for this request
     struct timer token_timer, whole_timer;
     struct forward forward;
+    struct buf offer; // of protocols to the upstream; empty: none
+    struct tunnel tunnel;
     bool request_is_over; // its last byte came
     bool reply_is_held;   // the response's head is here, but the request goes on
     bool overlaps;        // the reply is under way, and so is the request
@@ -89,6 +92,12 @@ void exchange_get_tokens(struct exchange *exchange); // then sends the request
 // not to be passed on now.
 bool exchange_try_again(struct exchange *exchange);
 
+// exchange_switch.c
+void exchange_init_switch(struct exchange *exchange);
+void exchange_make_offer(struct exchange *exchange);
+void exchange_switch(struct exchange *exchange); // the upstream's 101
+void exchange_on_switched(struct request *request, int fd, struct str early);
+
 // exchange_reply.c
 void exchange_problem(struct exchange *exchange, const struct problem *problem);
 void exchange_token_problem(struct exchange *exchange, const struct token_failure *failure);
@@ -96,6 +105,9 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
                                const char *why);
 void exchange_tell_options(struct exchange *exchange); // what bearerd itself knows of OPTIONS
 void exchange_reply(struct exchange *exchange);        // the upstream's response
+// The response's fields into proxy->reply_fields. False when they do not fit into the client's
+// connection.
+bool exchange_copy_fields(struct exchange *exchange) WARN_UNUSED;
 void exchange_pass_interim(struct exchange *exchange); // one before it
 ssize_t exchange_pull(struct request *request, char *out, size_t out_max);
 void exchange_log(const struct exchange *exchange, bool is_complete);
