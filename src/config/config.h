@@ -156,9 +156,10 @@ struct config_upstream {
     char *host_header; // NULL: the url's authority
     char *socket;      // absolute path of a unix socket to connect to; NULL: none
     char *proxy;
-    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
-    uint64_t max_connections; // per worker
-    uint64_t max_queue;       // requests that wait for one of them, per worker
+    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, tunnel_idle_timeout_ms;
+    struct config_strings upgrade; // protocols that connections may switch to
+    uint64_t max_connections;      // per worker
+    uint64_t max_queue;            // requests that wait for one of them, per worker
     uint64_t queue_timeout_ms;
     uint64_t keepalive; // idle connections kept, per worker
     uint64_t keepalive_timeout_ms;
