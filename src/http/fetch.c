@@ -208,6 +208,7 @@ static void fetch_free(struct fetch *fetch)
     buf_fini(&fetch->body);
     mem_free(fetch->host);
     mem_free(fetch->query);
+    mem_wipe(fetch->fields, sizeof fetch->fields);
     mem_free(fetch);
 }
 

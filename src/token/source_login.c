@@ -40,8 +40,9 @@ struct source_login {
     uint64_t repeated; // the last generation that a login was repeated with
     // Of the login before, while a newer token of the authoriser is waited for; else NULL.
     struct token_failure *refusal;
-    struct fetch *fetch; // under way, or NULL
-    struct buf secrets;  // of the login under way, each ended by a NUL: what no text may repeat
+    uint64_t retry_after_ms; // that came with it
+    struct fetch *fetch;     // under way, or NULL
+    struct buf secrets;      // of the login under way, each ended by a NUL: what no text may repeat
     struct late late;
     unsigned char hash[EVP_MAX_MD_SIZE]; // of the last body
 };
@@ -239,6 +240,7 @@ static void on_response(void *arg, const struct fetch_response *response)
     buf_fini(&login->secrets);
     if (failure && is_bearer_refused(login, response)) {
         login->refusal = token_failure_ref(failure);
+        login->retry_after_ms = result.retry_after_ms;
         ask_authoriser(login, login->bearer);
     } else {
         result.failure = failure;
@@ -336,7 +338,8 @@ static void log_in_again(struct source_login *login, const struct token *token)
         start_login(login, token);
     } else {
         struct source_result result = {.sent_ms = loop_now_ms(login->context->loop),
-                                       .failure = refusal};
+                                       .failure = refusal,
+                                       .retry_after_ms = login->retry_after_ms};
         login->done(login->arg, &result);
     }
     token_failure_unref(refusal);
