@@ -6,6 +6,14 @@
 static const char *const unmatched_words[] = {"reject", "pass", NULL};         // config_unmatched
 static const char *const policies[] = {"replace", "keep", "reject", NULL};     // config_client_auth
 static const char *const replay_words[] = {"no", "yes", "safe-methods", NULL}; // config_replay
+static const char *const query_token_words[] = {"reject", "pass", NULL};       // config_query_token
+static const char *const caching_words[] = {"private", "pass", NULL};          // config_caching
+static const char *const forwarded_words[] = {"off", "append", "replace", NULL}; // config_forwarded
+
+#define RESPONSE_SET_HELP                                                                          \
+    "Field to send to the client with every response of the upstream, instead of the upstream's "  \
+    "of that name. Repeat it for more."
+#define RESPONSE_REMOVE_HELP "The upstream's fields to keep from the client."
 
 const char *const setting_tls_versions[] = {"1.2", "1.3", NULL};
 
@@ -76,6 +84,17 @@ const struct setting settings_upstream[] = {
      .fallback = "60s", .min = 10, .max = MS_DAY,
      .help = "How long the upstream may pause within an answer or in taking a body.",
      .example = "10m"},
+    {WORDS("upgrade", config_upstream, upgrade), .section = SECTION_UPSTREAM, .item = item_protocol,
+     .fallback = "websocket",
+     .help = "Protocols that a connection may switch to when client and upstream agree (Upgrade). "
+             "The token goes with the request that asks. none: requests go on without the "
+             "question.",
+     .example = "websocket"},
+    {DURATION("tunnel_idle_timeout", config_upstream, tunnel_idle_timeout_ms),
+     .section = SECTION_UPSTREAM, .fallback = "10m", .min = 100, .max = 7 * MS_DAY,
+     .help = "How long a connection that has switched protocols may be silent both ways; then it "
+             "is closed.",
+     .example = "1h"},
     {NUMBER("max_connections", config_upstream, max_connections), .section = SECTION_UPSTREAM,
      .fallback = "512", .min = 1, .max = 100000,
      .help = "Connections to the upstream at a time, for each worker.", .example = "32"},
@@ -109,6 +128,27 @@ const struct setting settings_upstream[] = {
     {WORDS("remove_header", config_upstream, remove_header), .section = SECTION_UPSTREAM,
      .item = item_header_name, .help = "The client's fields to keep from the upstream.",
      .example = "Cookie X-Debug"},
+    {CHOICE("forwarded", config_upstream, forwarded), .section = SECTION_UPSTREAM,
+     .fallback = "off", .choices = forwarded_words,
+     .help = "The Forwarded field (RFC 7239), which tells the upstream of the client's address, "
+             "host and scheme. off: none is sent, the client's is dropped; append: bearerd's part "
+             "follows the client's; replace: bearerd's part only.",
+     .example = "replace"},
+    {CHOICE("x_forwarded", config_upstream, x_forwarded), .section = SECTION_UPSTREAM,
+     .fallback = "off", .choices = forwarded_words,
+     .help = "The same for X-Forwarded-For, -Host and -Proto. With append, what the client says of "
+             "host and scheme stands, and so do its other X-Forwarded fields.",
+     .example = "append"},
+    {HEADERS("response_set_header", config_upstream, response_set_header),
+     .section = SECTION_UPSTREAM, .flags = SETTING_REPEATS, .help = RESPONSE_SET_HELP,
+     .example = "X-Frame-Options: DENY"},
+    {WORDS("response_remove_header", config_upstream, response_remove_header),
+     .section = SECTION_UPSTREAM, .item = item_header_name, .help = RESPONSE_REMOVE_HELP,
+     .example = "Server X-Powered-By"},
+    {BOOL("scrub", config_upstream, scrub), .section = SECTION_UPSTREAM, .fallback = "yes",
+     .help = "Whether to drop fields of a response that hold a token which was sent with the "
+             "request. Bodies are not searched.",
+     .example = "no"},
 };
 const size_t settings_upstream_count = ARRAY_LEN(settings_upstream);
 
@@ -144,6 +184,18 @@ const struct setting settings_route[] = {
          "What happens to an Authorization field that the client sends: replace puts the token in "
          "its place, keep forwards the client's, reject answers 400.",
      .example = "reject"},
+    {CHOICE("query_token", config_route, query_token), .section = SECTION_ROUTE,
+     .fallback = "reject", .choices = query_token_words,
+     .help = "What happens to requests with an access_token in the query where bearerd adds one: "
+             "two tokens on a request are an error (RFC 6750, 2), so reject answers 400; pass "
+             "forwards both.",
+     .example = "pass"},
+    {CHOICE("cache_control", config_route, caching), .section = SECTION_ROUTE,
+     .fallback = "private", .choices = caching_words,
+     .help = "Answers to requests that bearerd gave a token. private: adds Cache-Control: private, "
+             "unless the upstream said public, s-maxage or must-revalidate; a shared cache on "
+             "the client's side cannot know that a token was needed. pass: adds nothing.",
+     .example = "pass"},
     {TEXT("authorization_details", config_route, authorization_details), .section = SECTION_ROUTE,
      .item = item_authorization_details,
      .help = "Rich authorization request (RFC 9396): a JSON array of objects, each with a type.",
@@ -171,5 +223,10 @@ const struct setting settings_route[] = {
     {WORDS("remove_header", config_route, remove_header), .section = SECTION_ROUTE,
      .item = item_header_name, .help = "The client's fields to keep from the upstream.",
      .example = "Cookie X-Debug"},
+    {HEADERS("response_set_header", config_route, response_set_header), .section = SECTION_ROUTE,
+     .flags = SETTING_REPEATS, .help = RESPONSE_SET_HELP, .example = "X-Frame-Options: DENY"},
+    {WORDS("response_remove_header", config_route, response_remove_header),
+     .section = SECTION_ROUTE, .item = item_header_name, .help = RESPONSE_REMOVE_HELP,
+     .example = "Server X-Powered-By"},
 };
 const size_t settings_route_count = ARRAY_LEN(settings_route);

@@ -3,6 +3,9 @@
 #include "config/config.h"
 #include "config/settings_rows.h"
 
+static const char *const cors_words[] = {"answer", "pass", NULL};     // config_cors
+static const char *const request_id_words[] = {"pass", "make", NULL}; // config_request_id
+
 const struct setting settings_proxy[] = {
     {WORDS("listen", config, listen), .section = SECTION_PROXY,
      .flags = SETTING_REPEATS | SETTING_NO_EMPTY, .fallback = "127.0.0.1:8080", .item = item_listen,
@@ -50,8 +53,15 @@ const struct setting settings_proxy[] = {
      .example = "bearerd bearerd:8080"},
     {WORDS("allow_origins", config, allow_origins), .section = SECTION_PROXY, .item = item_origin,
      .help = "Origins of web pages whose requests are taken. All others' are refused, as told by "
-             "the Origin and Sec-Fetch-Site fields.",
+             "the Origin, Sec-Fetch-Site and Referer fields; pages that come through bearerd "
+             "itself, too, unless its own origin is named.",
      .example = "https://app.example.com"},
+    {CHOICE("cors", config, cors), .section = SECTION_PROXY, .fallback = "answer",
+     .choices = cors_words,
+     .help = "Who tells browsers that a page of allow_origins may read answers. answer: bearerd, "
+             "preflights included; the upstreams' Access-Control fields are dropped. pass: the "
+             "upstreams; preflights are requests like any other.",
+     .example = "pass"},
     {WORDS("allow_uids", config, allow_uids), .section = SECTION_PROXY, .flags = SETTING_NO_EMPTY,
      .item = item_user, .help = "Users, by name or number, who may call over a unix: socket.",
      .more = "all that the socket's mode lets in", .example = "1000 1001"},
@@ -90,6 +100,16 @@ const struct setting settings_proxy[] = {
     {MODE("socket_mode", config, listen_mode), .section = SECTION_PROXY, .fallback = "0660",
      .min = 0, .max = 0777, .help = "Permission bits of unix: sockets, in octal.",
      .example = "0600"},
+    {CHOICE("request_id", config, request_id), .section = SECTION_PROXY, .fallback = "pass",
+     .choices = request_id_words,
+     .help = "X-Request-Id towards upstreams. pass: the client's, if it sends one; make: one of "
+             "bearerd's own where there is none, or none that is fit for a log. Problems and log "
+             "lines name the request by it.",
+     .example = "make"},
+    {BOOL("trace", config, trace), .section = SECTION_PROXY, .fallback = "no",
+     .help = "Whether to start a trace (traceparent, W3C Trace Context) where the client sends "
+             "none, or a malformed one. A valid one is always passed on.",
+     .example = "yes"},
 };
 const size_t settings_proxy_count = ARRAY_LEN(settings_proxy);
 
@@ -109,7 +129,8 @@ const struct setting settings_store[] = {
          "Where tokens are kept: sqlite:PATH for the processes of one machine, "
          "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// (the same over TLS) or "
          "redis+unix://[[USER]:PASSWORD@]PATH for those of several. Kept are tokens of source = "
-         "oauth and login. Those of a command, of an assertion in a file, with idle_ttl, or bound "
+         "oauth and login, and what replaces an expired static one. Those of a command, of an "
+         "assertion in a file, with idle_ttl, or bound "
          "to a key made at start are of use to one process only and stay in memory.",
      .more = "tokens are kept in memory only", .example = "sqlite:/var/lib/bearerd/tokens.db"},
     {SECRET("key", config, store.key), .section = SECTION_STORE,

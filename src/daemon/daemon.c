@@ -240,6 +240,7 @@ bool daemon_run(struct daemon *daemon, struct err *err)
         for (size_t i = 0; i < daemon->bound.count; i++)
             log_info("listening", F_TEXT("address", daemon->bound.items[i]));
         log_info("ready", F_NUM("workers", daemon->worker_count));
+        daemon_let_pages_go();
         loop_run(daemon->loop);
         log_info("stopped");
     }

@@ -30,4 +30,7 @@ const char *daemon_address(const struct daemon *daemon, size_t i);
 // environment variables that would change what libraries do, initialises libcurl.
 bool daemon_prepare_process(struct err *err) WARN_UNUSED;
 
+// Unmaps the pages of programs and libraries that starting needed and running does not.
+void daemon_let_pages_go(void);
+
 #endif

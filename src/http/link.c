@@ -10,16 +10,20 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "http/multi.h"
+#include "http/trust.h"
 
 struct link_context {
     struct loop *loop;
     struct multi *multi; // plain connections on their way up
-    CURLSH *share;
+    CURLSH *share;       // of plain ones
+    struct trusts *trusts;
     struct list dead; // of struct link, closed in this turn
     struct task bury_task;
 };
@@ -31,7 +35,9 @@ struct link {
     void *owner;
     CURL *easy;          // NULL once a plain socket was taken out
     struct multi *multi; // TLS: its own; plain: NULL
+    struct trust *trust; // TLS: whom it believes; NULL: libcurl reads the file
     struct curl_slist *connect_to;
+    SSL *tls; // of a TLS one, once something was read
     struct watch watch;
     struct list dead_link;
     struct task fail_task; // it could not even be started: told from the loop
@@ -154,7 +160,9 @@ static void on_done(void *arg, void *easy, int code)
 static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 {
     (void)easy;
-    (void)arg;
+    const struct link *link = arg;
+    if (link->trust)
+        trust_set_store(link->trust, ctx);
     // What could not be written is offered again from wherever it lies by then; OpenSSL refuses
     // that unless told so.
     SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
@@ -164,13 +172,13 @@ static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
     return CURLE_OK;
 }
 
-static void link_set_tls(CURL *easy, const struct link_target *target)
+static void link_set_tls(struct link *link, CURL *easy)
 {
-    tls_apply(easy, &target->tls);
+    tls_apply(easy, &link->target->tls);
+    if (link->trust)
+        trust_use(link->trust, easy);
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-    // With a folder of certificates set, the parsed bundle is not cached: 16 ms for each
-    // connection.
-    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, link);
 }
 
 // libcurl takes SNI and the name to verify from the URL, and connects somewhere else if told so.
@@ -209,7 +217,6 @@ static void link_set_options(struct link *link, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)target->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_SHARE, link->context->share);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, link);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, link->error_text);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
@@ -217,13 +224,30 @@ static void link_set_options(struct link *link, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, link);
     if (target->is_https)
-        link_set_tls(easy, target);
+        link_set_tls(link, easy);
+    if (!link->trust)
+        curl_easy_setopt(easy, CURLOPT_SHARE, link->context->share);
 }
 
 static void on_fail_task(struct task *task)
 {
     struct link *link = CONTAINER_OF(task, struct link, fail_task);
     link->ops->on_connect(link, LINK_EXHAUSTED, link->error_text);
+}
+
+static bool link_prepare_tls(struct link *link, struct err *err)
+{
+    const struct link_target *target = link->target;
+    // On the way through an https:// proxy libcurl would ask for the store twice, and add those
+    // whom it trusts as a proxy to those whom we trust as an upstream.
+    bool has_tls_proxy = target->proxy && !strncasecmp(target->proxy, "https:", 6);
+    if (!has_tls_proxy)
+        link->trust =
+            trusts_find(link->context->trusts, target->tls.ca_file, target->tls.cert_file, err);
+    if (!has_tls_proxy && !link->trust)
+        return false;
+    link->multi = multi_new(link->context->loop, on_done, NULL, err);
+    return link->multi != NULL;
 }
 
 struct link *link_new(struct link_context *context, const struct link_target *target,
@@ -238,7 +262,7 @@ struct link *link_new(struct link_context *context, const struct link_target *ta
     link->easy = curl_easy_init();
     if (!link->easy)
         goto fail;
-    if (target->is_https && !(link->multi = multi_new(context->loop, on_done, NULL, &err)))
+    if (target->is_https && !link_prepare_tls(link, &err))
         goto fail;
     link_set_options(link, link->easy);
     if (link_set_address(link, link->easy) &&
@@ -262,6 +286,7 @@ static void link_bury(struct link *link)
     }
     curl_slist_free_all(link->connect_to);
     multi_free(link->multi);
+    trust_unref(link->trust);
     mem_free(link);
 }
 
@@ -301,12 +326,17 @@ static ssize_t link_recv_plain(struct link *link, char *out, size_t out_max)
 }
 
 // To be asked right behind curl_easy_recv(): later libcurl does not give the TLS session away.
-static bool link_was_closed_properly(const struct link *link)
+static void link_find_tls(struct link *link)
 {
     struct curl_tlssessioninfo *tls = NULL;
     curl_easy_getinfo(link->easy, CURLINFO_TLS_SSL_PTR, &tls);
-    return tls && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals &&
-           (SSL_get_shutdown(tls->internals) & SSL_RECEIVED_SHUTDOWN);
+    if (tls && tls->backend == CURLSSLBACKEND_OPENSSL)
+        link->tls = tls->internals;
+}
+
+static bool link_was_closed_properly(const struct link *link)
+{
+    return link->tls && (SSL_get_shutdown(link->tls) & SSL_RECEIVED_SHUTDOWN);
 }
 
 ssize_t link_recv(struct link *link, char *out, size_t out_max)
@@ -318,6 +348,8 @@ ssize_t link_recv(struct link *link, char *out, size_t out_max)
     size_t got = 0;
     CURLcode code = curl_easy_recv(link->easy, out, out_max, &got);
     link->is_drained = code == CURLE_AGAIN;
+    if (!link->tls)
+        link_find_tls(link);
     if (code == CURLE_AGAIN)
         return LINK_AGAIN;
     // libcurl takes the end of the connection for the end of the data; only a close_notify is that.
@@ -371,6 +403,35 @@ ssize_t link_send(struct link *link, const struct str *parts, size_t part_count)
     return sent;
 }
 
+// libcurl has no call for a close_notify, and its own way to the socket is open only inside its
+// calls: the record is made in memory, and sent from here. Should it not fit, the end of the link
+// tells all.
+static void link_shut_tls(const struct link *link)
+{
+    BIO *way = SSL_get_wbio(link->tls), *memory = BIO_new(BIO_s_mem());
+    char *bytes = NULL;
+    if (!memory || !BIO_up_ref(way)) {
+        BIO_free(memory);
+        return;
+    }
+    SSL_set0_wbio(link->tls, memory);
+    SSL_shutdown(link->tls);
+    long len = BIO_get_mem_data(memory, &bytes);
+    if (len > 0 && send(link->fd, bytes, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < len)
+        log_debug("link.no_end");
+    SSL_set0_wbio(link->tls, way);
+}
+
+void link_shut(struct link *link)
+{
+    const char *proxy = link->target->proxy;
+    if (!link->easy)
+        shutdown(link->fd, SHUT_WR);
+    else if (link->tls && !(proxy && str_starts(str_of(proxy), STR("https:")))) // TLS within TLS
+        link_shut_tls(link);
+    link->has_failed = true; // for whoever would send nevertheless
+}
+
 // -- context -----------------------------------------------------------------------------------
 
 struct link_context *link_context_new(struct loop *loop, struct err *err)
@@ -381,6 +442,7 @@ struct link_context *link_context_new(struct loop *loop, struct err *err)
     task_init(&context->bury_task, on_bury);
     context->multi = multi_new(loop, on_done, NULL, err);
     context->share = curl_share_init();
+    context->trusts = trusts_new();
     if (!context->multi || !context->share) {
         if (context->multi)
             err_set(err, "cannot create a libcurl share handle");
@@ -389,7 +451,6 @@ struct link_context *link_context_new(struct loop *loop, struct err *err)
     }
     // One thread uses it, so it needs no locks.
     curl_share_setopt(context->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
-    curl_share_setopt(context->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     return context;
 }
 
@@ -402,5 +463,6 @@ void link_context_free(struct link_context *context)
     multi_free(context->multi);
     if (context->share)
         curl_share_cleanup(context->share);
+    trusts_free(context->trusts);
     mem_free(context);
 }

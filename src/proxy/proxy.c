@@ -44,6 +44,7 @@ struct proxy *proxy_new(struct loop *loop, const struct policy *policy, struct l
     // Its share, as with connections: a count of all workers' requests would be shared memory.
     proxy->requests_max = (size_t)((config->max_requests + config->workers - 1) / config->workers);
     snprintf(proxy->instance, sizeof proxy->instance, "%s", instance);
+    ids_init(&proxy->ids);
     list_init(&proxy->spare);
     proxy->nonces = mem_array(config->upstream_count, sizeof(char *));
     proxy->pools = mem_array(config->upstream_count, sizeof(struct pool *));
@@ -112,6 +113,7 @@ const struct server_ops *proxy_server_ops(void)
         .on_body_end = exchange_end_body,
         .on_late = exchange_give_up_body,
         .on_pull = exchange_pull,
+        .on_switched = exchange_on_switched,
         .on_end = exchange_end,
     };
     return &ops;

@@ -54,9 +54,11 @@ class Response:
 
 class RawClient:
     def __init__(self, address, timeout=20, source=None):
-        """address: a port of 127.0.0.1, or the path of a unix socket; source: the client's own address."""
-        if isinstance(address, int):
-            self.sock = socket.create_connection(("127.0.0.1", address), timeout, (source, 0) if source else None)
+        """address: a port of 127.0.0.1, a pair of host and port, or the path of a unix socket; source: the client's own
+        address."""
+        if isinstance(address, (int, tuple)):
+            place = ("127.0.0.1", address) if isinstance(address, int) else address
+            self.sock = socket.create_connection(place, timeout, (source, 0) if source else None)
         else:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)

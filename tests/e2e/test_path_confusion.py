@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""T22: what was judged is what is sent. If any real server takes the target that bearerd sends for a resource, then the
+route that chose the token is that resource's, or the request was refused. nginx, Apache, lighttpd, Tomcat and programs
+on Node.js are asked directly, in their several ways to be set up; bearerd is asked which token it sent."""
+import pathlib
+
+import pytest
+from kit.hostile_paths import hostile_paths
+from kit.web_servers import NAMES, STANDARD, WebServers
+
+RESOURCES = ["/", "/public/a", "/public/", "/public/deep/x", "/admin/a", "/admin/", "/admin/open", "/items/7", "/items/8/secret"]
+BASE = "/base"
+ROUTES = {
+    "other": "/**", "root": "/", "public": "/public/**", "deep": "/public/deep/**", "admin": "/admin/**", "open": "/admin/open",
+    "item": "/items/{id}", "secret": "/items/{id}/secret",
+}  # fmt: skip
+ROUTE_OF = {
+    "/": "root", "/public/a": "public", "/public/": "public", "/public/deep/x": "deep", "/admin/a": "admin", "/admin/": "admin",
+    "/admin/open": "open", "/items/7": "item", "/items/8/secret": "secret",
+}  # fmt: skip
+WFUZZ = pathlib.Path("/usr/share/wfuzz/wordlist")
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("web")
+    for place in (folder, *folder.parents[:3]):  # servers that drop root must get in
+        place.chmod(place.stat().st_mode | 0o055)
+    servers = WebServers(folder, RESOURCES + [BASE + resource for resource in RESOURCES])
+    yield servers
+    servers.stop()
+
+
+def sections(upstream):
+    text = ""
+    for name, pattern in ROUTES.items():
+        text += f"[route {upstream}-{name}]\nupstream = {upstream}\nmatch = {pattern}\ncredential = {name}\n"
+    return text
+
+
+class Judge:
+    """What bearerd makes of a target: the route whose token it sent and the target it sent, or None and why not."""
+
+    def __init__(self, daemon, upstream):
+        self.daemon, self.upstream, self.client = daemon, upstream, None
+
+    def __call__(self, target, host=None):
+        before = len(self.upstream.requests)
+        self.client = self.client or self.daemon.client()
+        answer = self.client.ask("GET", target.decode("latin-1"), host=host)
+        if answer.get("Connection") == "close" or self.client.eof:
+            self.client.close()
+            self.client = None
+        if answer.status != 200:
+            assert len(self.upstream.requests) == before
+            return None, answer.kind
+        assert len(self.upstream.requests) == before + 1
+        return self.upstream.last.token, self.upstream.last.target.encode("latin-1")
+
+
+@pytest.fixture
+def judge(start, scripted):
+    upstream = scripted(on=lambda exchange: exchange.answer())
+    tokens = "".join(f"[credential {name}]\nsource = static\ntoken = {name}\n" for name in ROUTES)
+    daemon = start(
+        f"{tokens}[upstream api]\nurl = {upstream.url}\nhosts = api.test\nmount = /\n{sections('api')}"
+        f"[upstream based]\nurl = {upstream.url}{BASE}\nhosts = based.test\nmount = /m\n{sections('based')}"
+    )
+    judge = Judge(daemon, upstream)
+    yield judge
+    if judge.client:
+        judge.client.close()
+
+
+def faults_of(sent, routes, served, base=""):
+    """[(server, target, resource, route)] where the server's resource has another route than the one chosen."""
+    for name, resources in served.items():
+        for target, route, resource in zip(sent, routes, resources):
+            if resource is None:
+                continue
+            rest = resource.removeprefix(base) if resource.startswith(base) else None
+            if ROUTE_OF.get(rest) != route:
+                yield name, target, resource, route
+
+
+def naive(target):
+    """The route by the raw path alone, as most proxies choose it."""
+    path = target.split(b"?")[0].decode("latin-1")
+    for prefix in ("/public/deep/", "/public/", "/admin/"):
+        if path.startswith(prefix):
+            return {"/public/deep/": "deep", "/public/": "public", "/admin/": "admin"}[prefix]
+    return "other"
+
+
+def test_T22_a_servers_resource_has_the_route_that_was_chosen(judge, servers):
+    targets = hostile_paths(RESOURCES, 400)
+    judged = [judge(target) for target in targets]
+    accepted = [target for target, (route, _) in zip(targets, judged) if route]
+    assert [sent for route, sent in judged if route] == accepted  # byte for byte
+    served = servers.ask_all(accepted)
+    routes = [route for route, _ in judged if route]
+    assert list(faults_of(accepted, routes, served)) == []
+    # The test has teeth: detours that servers follow, refused here; and paths that passed and were served.
+    refused = [target for target, (route, _) in zip(targets, judged) if not route]
+    followed = servers.ask_all(refused, STANDARD)
+    misled = {target for _, target, _, _ in faults_of(refused, map(naive, refused), followed)}
+    assert len(misled) >= 100, len(misled)
+    assert len({target for resources in served.values() for target, resource in zip(accepted, resources) if resource}) >= 100
+
+
+def test_T22_nothing_climbs_out_of_the_base_path(judge, servers):
+    targets = [b"/m" + target for target in hostile_paths(RESOURCES, 200, seed=8)]
+    targets += [b"/m" + target for target in hostile_paths([BASE + "/admin/a", "/m/admin/a"], 100, seed=9)]
+    judged = [judge(target) for target in targets]
+    sent = [sent for route, sent in judged if route]
+    assert sent == [BASE.encode() + target[2:] for target, (route, _) in zip(targets, judged) if route]
+    served = servers.ask_all(sent)
+    assert list(faults_of(sent, [route for route, _ in judged if route], served, BASE)) == []
+    assert sum(resource is not None for resources in served.values() for resource in resources) >= 100
+
+
+def traversals():
+    names = ["vulns/dirTraversal-nix.txt", "vulns/dirTraversal-win.txt", "vulns/dirTraversal.txt", "Injections/Traversal.txt"]
+    lines = dict.fromkeys(line for name in names for line in (WFUZZ / name).read_bytes().splitlines() if line.strip())
+    return list(lines)
+
+
+@pytest.mark.skipif(not WFUZZ.exists(), reason="this release has no package wfuzz")
+def test_T22_lists_of_traversals(judge, servers):
+    """As they are, and with a resource of ours for the file they are after."""
+    lines = traversals()
+    assert len(lines) > 500
+    targets = [b"/public/" + line.lstrip(b"/") for line in lines]
+    for name in (b"etc/passwd", b"etc/hosts", b"etc/shadow", b"boot.ini", b"windows/win.ini"):
+        targets += [target.replace(name, b"admin/a") for target in targets if name in target]
+    targets = list(dict.fromkeys(targets))
+    judged = [judge(target) for target in targets]
+    accepted = [target for target, (route, _) in zip(targets, judged) if route]
+    assert [sent for route, sent in judged if route] == accepted
+    assert {route for route, _ in judged} <= {None, "public"}  # none of them gets another token
+    served = servers.ask_all(accepted, STANDARD)
+    assert list(faults_of(accepted, [route for route, _ in judged if route], served)) == []
