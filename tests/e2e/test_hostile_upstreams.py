@@ -157,7 +157,7 @@ def hostile(start, auth, scripted, certs):
             exchange.read_body()
             if raw:
                 exchange.send(raw)
-            exchange.close() if ends else exchange.wait_peer_closed()
+            exchange.close() if ends else exchange.wait_unused()
 
         server.on = once
         lines = f"ca_file = {certs.ca}" if tls else ""

@@ -127,6 +127,18 @@ class Exchange:
         except ConnectionResetError:
             pass
 
+    def wait_unused(self, timeout=10):
+        """Until the other side has closed, without having sent a byte more: the connection was not used again."""
+        self.connection.sock.settimeout(timeout)
+        more = self.connection.data
+        try:
+            more += self.connection.sock.recv(1 << 16)
+        except TimeoutError:
+            raise AssertionError("the connection is kept open") from None
+        except OSError:
+            pass  # reset
+        assert not more, f"used again: {more!r}"
+
 
 def echo(exchange):
     """The default: 200 with the request as it came."""
