@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 from kit.hostile_paths import hostile_paths
+from kit.judge import judge_of
 from kit.web_servers import STANDARD, WebServers
 
 RESOURCES = ["/", "/public/a", "/public/", "/public/deep/x", "/admin/a", "/admin/", "/admin/open", "/items/7", "/items/8/secret"]
@@ -23,6 +24,7 @@ ROUTE_OF = {
     "/admin/open": "open", "/items/7": "item", "/items/8/secret": "secret",
 }  # fmt: skip
 WFUZZ = pathlib.Path("/usr/share/wfuzz/wordlist")
+pytestmark = pytest.mark.xdist_group("web servers")  # one set of them for all
 
 
 @pytest.fixture(scope="module")
@@ -34,45 +36,10 @@ def servers():
         servers.stop()
 
 
-def sections(upstream):
-    text = ""
-    for name, pattern in ROUTES.items():
-        text += f"[route {upstream}-{name}]\nupstream = {upstream}\nmatch = {pattern}\ncredential = {name}\n"
-    return text
-
-
-class Judge:
-    """What bearerd makes of a target: the route whose token it sent and the target it sent, or None and why not."""
-
-    def __init__(self, daemon, upstream):
-        self.daemon, self.upstream, self.client = daemon, upstream, None
-
-    def __call__(self, target, host=None):
-        before = len(self.upstream.requests)
-        self.client = self.client or self.daemon.client()
-        answer = self.client.ask("GET", target.decode("latin-1"), host=host)
-        if answer.get("Connection") == "close" or self.client.eof:
-            self.client.close()
-            self.client = None
-        if answer.status != 200:
-            assert len(self.upstream.requests) == before
-            return None, answer.kind
-        assert len(self.upstream.requests) == before + 1
-        return self.upstream.last.token, self.upstream.last.target.encode("latin-1")
-
-
 @pytest.fixture
 def judge(start, scripted):
-    upstream = scripted(on=lambda exchange: exchange.answer())
-    tokens = "".join(f"[credential {name}]\nsource = static\ntoken = {name}\n" for name in ROUTES)
-    daemon = start(
-        f"{tokens}[upstream api]\nurl = {upstream.url}\nhosts = api.test\nmount = /\n{sections('api')}"
-        f"[upstream based]\nurl = {upstream.url}{BASE}\nhosts = based.test\nmount = /m\n{sections('based')}"
-    )
-    judge = Judge(daemon, upstream)
-    yield judge
-    if judge.client:
-        judge.client.close()
+    with judge_of(start, scripted, ROUTES, BASE) as judge:
+        yield judge
 
 
 def faults_of(sent, routes, served, base=""):
