@@ -64,6 +64,7 @@ enum config_auth_method {
     AUTH_NONE
 };
 #define AUTH_METHODS (AUTH_NONE + 1)
+enum config_granted { GRANTED_WARN, GRANTED_ACCEPT, GRANTED_REFUSE };
 enum config_replay { REPLAY_NO, REPLAY_YES, REPLAY_SAFE_METHODS };
 enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
 enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
@@ -117,6 +118,7 @@ struct config_credential {
     struct config_strings scopes; // default scopes, added to each route's
     struct config_scope *catalogue;
     size_t catalogue_count; // 0: any scope
+    int granted_scopes;     // enum config_granted: when they are not those asked for
     char *audience;         // NULL: none
     struct config_strings resource;
     char *authorization_details;          // RFC 9396, canonical JSON; NULL: none
@@ -269,6 +271,11 @@ struct config {
     struct config_slot **slots;
     size_t slot_count;
 };
+
+// May its tokens be kept in a store? What a command answers may depend on the machine, an assertion
+// in a file on the pod; and of a token that dies unused nobody can tell from the store whether it
+// still lives.
+bool config_credential_is_storeable(const struct config_credential *credential);
 
 // Adds `file:line: message`; ceiling 1000.
 void config_faults_add(struct config_faults *faults, struct config_place place, const char *fmt,

@@ -168,6 +168,21 @@ char *item_pins(struct str text, struct err *err)
     return buf_take(&out);
 }
 
+static char fold(char c)
+{
+    if (c == '_')
+        return '-';
+    return str_lower(c);
+}
+
+bool item_is_same_field(struct str a, struct str b)
+{
+    size_t same = 0;
+    while (same < a.len && same < b.len && fold(a.ptr[same]) == fold(b.ptr[same]))
+        same++;
+    return same == a.len && same == b.len;
+}
+
 char *item_prefix(struct str text, struct err *err)
 {
     if (item_first_unprintable(text) < text.len)

@@ -36,6 +36,9 @@ item_fn item_param_name;            // form parameter that bearerd itself does n
 item_fn item_command;               // command line whose first word is an absolute path
 item_fn item_store_url;             // sqlite:PATH or a Redis URL; never shown
 
+// Are both the same field, be it only for servers to which A_B and A-B are one variable?
+bool item_is_same_field(struct str a, struct str b);
+
 // Would printable ASCII do? Index of the first byte that is none, or text.len.
 size_t item_first_unprintable(struct str text);
 

@@ -129,7 +129,8 @@ const struct setting settings_store[] = {
          "Where tokens are kept: sqlite:PATH for the processes of one machine, "
          "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// (the same over TLS) or "
          "redis+unix://[[USER]:PASSWORD@]PATH for those of several. Kept are tokens of source = "
-         "oauth and login. Those of a command, of an assertion in a file, with idle_ttl, or bound "
+         "oauth and login, and what replaces an expired static one. Those of a command, of an "
+         "assertion in a file, with idle_ttl, or bound "
          "to a key made at start are of use to one process only and stay in memory.",
      .more = "tokens are kept in memory only", .example = "sqlite:/var/lib/bearerd/tokens.db"},
     {SECRET("key", config, store.key), .section = SECTION_STORE,

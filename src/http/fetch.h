@@ -46,6 +46,7 @@ struct fetch_response { // borrowed for the call
     struct str body;                             // wiped after the call
     struct str content_type;                     // as sent; empty if none
     struct str retry_after, cache_control, date; // likewise
+    struct str www_authenticate;                 // likewise; several lines as one, with commas
     struct str dpop_nonce; // likewise; empty also when it was sent more than once
     uint64_t sent_ms;      // loop clock, when the request was started
     uint64_t took_us;

@@ -259,6 +259,7 @@ const struct forward_ops exchange_forward_ops = {
     .on_room = on_room,
     .on_data = on_data,
     .on_refusal = on_refusal,
+    .on_retry = exchange_write_again,
 };
 
 // -- life --------------------------------------------------------------------------------------

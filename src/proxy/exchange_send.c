@@ -87,6 +87,7 @@ static void exchange_start_forward(struct exchange *exchange, const struct injec
         .is_head = str_eq(request->method, STR("HEAD")),
         .is_idempotent = is_idempotent(request->method),
         .has_body = request_has_body(request),
+        .head_is_once = exchange->sent.is_bound, // a proof is (RFC 9449 11.1)
     };
     forward_start(&exchange->forward, exchange->proxy->pools[exchange->choice.upstream->index],
                   &forward);
@@ -136,6 +137,22 @@ static void exchange_send(struct exchange *exchange, const struct token *const *
     log_info("request.replayed", F_TEXT("route", exchange->choice.route->name),
              F_TEXT("with", exchange->has_newer ? "a newer token" : "a nonce"));
     forward_resend(&exchange->forward);
+}
+
+bool exchange_write_again(struct forward *forward, struct buf *head)
+{
+    struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
+    const struct config_route *route = exchange->choice.route;
+    const struct token *tokens[ROUTE_TOKENS_MAX] = {NULL};
+    struct inject_input input = exchange_inject_input(exchange);
+    input.tokens = tokens;
+    for (size_t i = 0; i < route->slot_count; i++)
+        if (!(tokens[i] = view_get(exchange->proxy->view, route->slots[i]->index)))
+            return false;
+    if (!exchange_prove(exchange, &input) || !inject_head(&input, head))
+        return false;
+    exchange_note_sent(exchange, tokens);
+    return true;
 }
 
 // -- the tokens --------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ void forward_release(struct forward *forward)
 
 // -- sending -----------------------------------------------------------------------------------
 
+static bool forward_renew_head(struct forward *forward);
 static void forward_flush_soon(struct forward *forward);
 
 static void forward_await_link(struct forward *forward)
@@ -71,6 +72,10 @@ static void forward_broke(struct forward *forward, const char *why)
     bool may_retry = forward->lease.is_reused && !forward->was_retried && !forward->in.len &&
                      forward->out_is_held && (forward->is_idempotent || !forward->out_sent);
     if (!may_retry) {
+        forward_fail(forward, FORWARD_CLOSED, why);
+        return;
+    }
+    if (forward->head_is_once && !forward_renew_head(forward)) {
         forward_fail(forward, FORWARD_CLOSED, why);
         return;
     }
@@ -431,6 +436,7 @@ void forward_start(struct forward *forward, struct pool *pool,
     forward->is_chunked = request->is_chunked;
     forward->is_head = request->is_head;
     forward->is_idempotent = request->is_idempotent;
+    forward->head_is_once = request->head_is_once;
     forward->out_is_held = true;
     forward->out_is_over = !request->has_body;
     forward_open(forward, false);
@@ -449,6 +455,35 @@ bool forward_may_resend(const struct forward *forward)
            forward->out_sent == forward->out.len;
 }
 
+// What is behind the head goes out of the way of a new one.
+static struct buf *forward_lift_body(struct forward *forward)
+{
+    forward_drop_head(forward, forward->head_len);
+    struct buf empty = forward->held;
+    forward->held = forward->out;
+    forward->out = empty;
+    forward->out.max = forward->held.max;
+    buf_clear(&forward->out);
+    return &forward->out;
+}
+
+static void forward_put_back_body(struct forward *forward)
+{
+    forward->head_len = forward->out.len;
+    if (!buf_append(&forward->out, buf_str(&forward->held)))
+        log_error("upstream.buffer_full"); // cannot happen: the ceiling is twice a head and a body
+    mem_wipe(forward->held.ptr, forward->held.len);
+    buf_recycle(&forward->held);
+}
+
+// For the second try on a new connection. False: there is no head for it.
+static bool forward_renew_head(struct forward *forward)
+{
+    bool ok = forward->ops->on_retry(forward, forward_lift_body(forward));
+    forward_put_back_body(forward);
+    return ok;
+}
+
 struct buf *forward_resend_head(struct forward *forward)
 {
     struct str unused;
@@ -459,22 +494,12 @@ struct buf *forward_resend_head(struct forward *forward)
     buf_clear(&forward->in);
     forward->in_at = 0;
     forward->interim_count = 0;
-    forward_drop_head(forward, forward->head_len);
-    struct buf empty = forward->held;
-    forward->held = forward->out;
-    forward->out = empty;
-    forward->out.max = forward->held.max;
-    buf_clear(&forward->out);
-    return &forward->out;
+    return forward_lift_body(forward);
 }
 
 void forward_resend(struct forward *forward)
 {
-    forward->head_len = forward->out.len;
-    if (!buf_append(&forward->out, buf_str(&forward->held)))
-        log_error("upstream.buffer_full"); // cannot happen: the ceiling is twice a head and a body
-    mem_wipe(forward->held.ptr, forward->held.len);
-    buf_recycle(&forward->held);
+    forward_put_back_body(forward);
     forward->out_sent = 0;
     forward->was_retried = forward->awaits_head = false;
     forward_open(forward, false);

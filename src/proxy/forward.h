@@ -38,6 +38,9 @@ struct forward_ops { // all called from the loop, never from inside a forward_â€
     void (*on_data)(struct forward *forward); // forward_pull() has something to say
     // After on_head, while the request still goes on: the upstream takes no more of it.
     void (*on_refusal)(struct forward *forward);
+    // For requests with head_is_once: a pooled connection was dead, writes the head for the second
+    // try. False: it cannot be had.
+    bool (*on_retry)(struct forward *forward, struct buf *head);
 };
 
 struct forward_limits {
@@ -66,6 +69,7 @@ struct forward {
     bool is_chunked;    // request body framing
     bool is_head;       // method is HEAD
     bool is_idempotent; // RFC 9110 9.2.2
+    bool head_is_once;  // it must not be sent twice
     bool was_retried;
     struct buf in; // the response as it came
     size_t in_at;  // first byte of in not yet used
@@ -89,7 +93,7 @@ void forward_fini(struct forward *forward);
 // The request head goes into forward_head()'s buffer, then forward_start() sends it.
 struct buf *forward_head(struct forward *forward, const struct forward_limits *limits);
 struct forward_request {
-    bool is_chunked, is_head, is_idempotent;
+    bool is_chunked, is_head, is_idempotent, head_is_once;
     bool has_body; // else the request is over with its head
 };
 void forward_start(struct forward *forward, struct pool *pool,

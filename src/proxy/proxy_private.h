@@ -93,6 +93,9 @@ struct inject_input exchange_inject_input(const struct exchange *exchange);
 // exchange_send.c
 void exchange_init_send(struct exchange *exchange);
 void exchange_get_tokens(struct exchange *exchange); // then sends the request
+// The head anew, with a proof of its own, for a second try on another connection. False: a token
+// has just expired, or there is no proof.
+bool exchange_write_again(struct forward *forward, struct buf *head);
 // The response is a refusal of the token that another one, or a nonce, may turn: true, and it is
 // not to be passed on now.
 bool exchange_try_again(struct exchange *exchange);
