@@ -292,6 +292,17 @@ static void check_base_path(struct draft *draft, const struct draft_section *sec
     upstream->url.path = base;
 }
 
+// `none` is no protocol: the proxy takes it for an empty list.
+static void check_upgrade(struct draft *draft, const struct draft_section *section)
+{
+    const struct config_strings *upgrade =
+        &((const struct config_upstream *)section->object)->upgrade;
+    for (size_t i = 0; i < upgrade->count; i++)
+        if (strcmp(upgrade->items[i], "none") == 0 && upgrade->count > 1)
+            draft_fault(draft, section, draft_place(section, "upgrade", i), "upgrade",
+                        "none stands alone: it means that no connection may switch");
+}
+
 static void check_upstream(struct draft *draft, const struct draft_section *section)
 {
     struct config_upstream *upstream = section->object;
@@ -303,6 +314,7 @@ static void check_upstream(struct draft *draft, const struct draft_section *sect
                     "is not used with socket: there is no way through a proxy to it");
     check_base_path(draft, section);
     check_loop(draft, section);
+    check_upgrade(draft, section);
     if (upstream->hosts.count || !upstream->url.authority)
         return;
     strings_add(&upstream->hosts, mem_strdup(upstream->url.authority));

@@ -156,9 +156,10 @@ struct config_upstream {
     char *host_header; // NULL: the url's authority
     char *socket;      // absolute path of a unix socket to connect to; NULL: none
     char *proxy;
-    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
-    uint64_t max_connections; // per worker
-    uint64_t max_queue;       // requests that wait for one of them, per worker
+    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, tunnel_idle_timeout_ms;
+    struct config_strings upgrade; // protocols that connections may switch to
+    uint64_t max_connections;      // per worker
+    uint64_t max_queue;            // requests that wait for one of them, per worker
     uint64_t queue_timeout_ms;
     uint64_t keepalive; // idle connections kept, per worker
     uint64_t keepalive_timeout_ms;
@@ -255,9 +256,9 @@ struct config {
     uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t request_timeout_ms, drain_timeout_ms;
     uint64_t body_min_rate; // bytes a second; 0: any
-    uint64_t listen_mode; // unix sockets: file mode
-    int request_id;       // enum config_request_id
-    bool trace;           // start one where there is none
+    uint64_t listen_mode;   // unix sockets: file mode
+    int request_id;         // enum config_request_id
+    bool trace;             // start one where there is none
     struct config_store store;
     // [log]
     int log_level; // enum log_level

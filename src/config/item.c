@@ -90,6 +90,24 @@ char *item_resource(struct str text, struct err *err)
     return str_dup(text);
 }
 
+char *item_protocol(struct str text, struct err *err)
+{
+    struct str name = text, version = STR("1");
+    size_t slash;
+    if (str_find(text, '/', &slash)) {
+        name.len = slash;
+        version = str_from(text, slash + 1);
+    }
+    if (!str_is_token(name) || !str_is_token(version))
+        return fail(
+            err_set(err, "\"%.*s\" is not the name of a protocol, as websocket is", STR_ARG(text)));
+    if (str_eq_nocase(name, STR("h2c")) || str_eq_nocase(name, STR("HTTP")) ||
+        str_eq_nocase(name, STR("TLS")))
+        return fail(err_set(err, "requests inside \"%.*s\" would pass without a route or a token",
+                            STR_ARG(text)));
+    return str_dup(text);
+}
+
 // Fields that frame or route the message, or belong to one connection: they are bearerd's to set.
 static bool is_reserved_header(struct str name)
 {

@@ -19,6 +19,7 @@ item_fn item_listen;                // 127.0.0.1:8080, [::1]:8080, unix:/path
 item_fn item_host;                  // authority, lower case, without :80 and :443
 item_fn item_origin;                // http(s)://host[:port], RFC 6454
 item_fn item_user;                  // name or number -> number
+item_fn item_protocol;              // for Upgrade: name or name/version, RFC 9110 7.8
 item_fn item_mount;                 // path prefix, no slash at its end
 item_fn item_proxy;                 // http, https, socks… URL
 item_fn item_socket;                // absolute path of a unix socket

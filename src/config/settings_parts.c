@@ -84,6 +84,17 @@ const struct setting settings_upstream[] = {
      .fallback = "60s", .min = 10, .max = MS_DAY,
      .help = "How long the upstream may pause within an answer or in taking a body.",
      .example = "10m"},
+    {WORDS("upgrade", config_upstream, upgrade), .section = SECTION_UPSTREAM, .item = item_protocol,
+     .fallback = "websocket",
+     .help = "Protocols that a connection may switch to when client and upstream agree (Upgrade). "
+             "The token goes with the request that asks. none: requests go on without the "
+             "question.",
+     .example = "websocket"},
+    {DURATION("tunnel_idle_timeout", config_upstream, tunnel_idle_timeout_ms),
+     .section = SECTION_UPSTREAM, .fallback = "10m", .min = 100, .max = 7 * MS_DAY,
+     .help = "How long a connection that has switched protocols may be silent both ways; then it "
+             "is closed.",
+     .example = "1h"},
     {NUMBER("max_connections", config_upstream, max_connections), .section = SECTION_UPSTREAM,
      .fallback = "512", .min = 1, .max = 100000,
      .help = "Connections to the upstream at a time, for each worker.", .example = "32"},

@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "http/multi.h"
 #include "http/trust.h"
 
@@ -36,6 +37,7 @@ struct link {
     struct multi *multi; // TLS: its own; plain: NULL
     struct trust *trust; // TLS: whom it believes; NULL: libcurl reads the file
     struct curl_slist *connect_to;
+    SSL *tls; // of a TLS one, once something was read
     struct watch watch;
     struct list dead_link;
     struct task fail_task; // it could not even be started: told from the loop
@@ -324,12 +326,17 @@ static ssize_t link_recv_plain(struct link *link, char *out, size_t out_max)
 }
 
 // To be asked right behind curl_easy_recv(): later libcurl does not give the TLS session away.
-static bool link_was_closed_properly(const struct link *link)
+static void link_find_tls(struct link *link)
 {
     struct curl_tlssessioninfo *tls = NULL;
     curl_easy_getinfo(link->easy, CURLINFO_TLS_SSL_PTR, &tls);
-    return tls && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals &&
-           (SSL_get_shutdown(tls->internals) & SSL_RECEIVED_SHUTDOWN);
+    if (tls && tls->backend == CURLSSLBACKEND_OPENSSL)
+        link->tls = tls->internals;
+}
+
+static bool link_was_closed_properly(const struct link *link)
+{
+    return link->tls && (SSL_get_shutdown(link->tls) & SSL_RECEIVED_SHUTDOWN);
 }
 
 ssize_t link_recv(struct link *link, char *out, size_t out_max)
@@ -341,6 +348,8 @@ ssize_t link_recv(struct link *link, char *out, size_t out_max)
     size_t got = 0;
     CURLcode code = curl_easy_recv(link->easy, out, out_max, &got);
     link->is_drained = code == CURLE_AGAIN;
+    if (!link->tls)
+        link_find_tls(link);
     if (code == CURLE_AGAIN)
         return LINK_AGAIN;
     // libcurl takes the end of the connection for the end of the data; only a close_notify is that.
@@ -392,6 +401,35 @@ ssize_t link_send(struct link *link, const struct str *parts, size_t part_count)
                           : link_send_plain(link, parts, part_count);
     link->has_failed = sent == LINK_FAILED;
     return sent;
+}
+
+// libcurl has no call for a close_notify, and its own way to the socket is open only inside its
+// calls: the record is made in memory, and sent from here. Should it not fit, the end of the link
+// tells all.
+static void link_shut_tls(const struct link *link)
+{
+    BIO *way = SSL_get_wbio(link->tls), *memory = BIO_new(BIO_s_mem());
+    char *bytes = NULL;
+    if (!memory || !BIO_up_ref(way)) {
+        BIO_free(memory);
+        return;
+    }
+    SSL_set0_wbio(link->tls, memory);
+    SSL_shutdown(link->tls);
+    long len = BIO_get_mem_data(memory, &bytes);
+    if (len > 0 && send(link->fd, bytes, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < len)
+        log_debug("link.no_end");
+    SSL_set0_wbio(link->tls, way);
+}
+
+void link_shut(struct link *link)
+{
+    const char *proxy = link->target->proxy;
+    if (!link->easy)
+        shutdown(link->fd, SHUT_WR);
+    else if (link->tls && !(proxy && str_starts(str_of(proxy), STR("https:")))) // TLS within TLS
+        link_shut_tls(link);
+    link->has_failed = true; // for whoever would send nevertheless
 }
 
 // -- context -----------------------------------------------------------------------------------

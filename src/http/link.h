@@ -65,6 +65,8 @@ enum { LINK_EOF = 0, LINK_AGAIN = -1, LINK_FAILED = -2 };
 ssize_t link_recv(struct link *link, char *out, size_t out_max);
 // Bytes written of the parts in their order, or LINK_AGAIN, LINK_FAILED.
 #define LINK_PARTS_MAX 4
+// Says that nothing more will be sent; what comes can still be read. Once, when all was sent.
+void link_shut(struct link *link);
 ssize_t link_send(struct link *link, const struct str *parts, size_t part_count);
 
 #endif

@@ -272,7 +272,7 @@ static bool server_watch_suspended(struct server *server)
     for (struct list *link = server->suspended.next; link != &server->suspended;
          link = link->next) {
         struct req *req = CONTAINER_OF(link, struct req, suspended_link);
-        if (req->gone_watch.events)
+        if (req->gone_watch.events || req->hand)
             continue;
         if (now - req->suspended_ms < SWEEP_MS)
             return true;
@@ -321,7 +321,7 @@ static struct MHD_Daemon *server_start_daemon(struct server *server)
         {MHD_OPTION_END, 0, NULL},
     };
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME |
-                                MHD_USE_NO_LISTEN_SOCKET,
+                                MHD_ALLOW_UPGRADE | MHD_USE_NO_LISTEN_SOCKET,
                             0, NULL, NULL, handler_on_call, server,                    //
                             MHD_OPTION_ARRAY, options,                                 //
                             MHD_OPTION_URI_LOG_CALLBACK, handler_on_target, server,    //
@@ -398,6 +398,11 @@ void server_free(struct server *server)
     struct list *link;
     while ((link = list_take_first(&server->listeners)))
         mem_free(CONTAINER_OF(link, struct listener, link));
+    for (link = server->conns.next; link != &server->conns; link = link->next) {
+        const struct conn *conn = CONTAINER_OF(link, struct conn, link);
+        if (conn->req)
+            request_close(&conn->req->pub);
+    }
     // libmicrohttpd aborts the program when it is stopped while a connection is suspended.
     while (!list_is_empty(&server->suspended)) {
         struct req *req = CONTAINER_OF(server->suspended.next, struct req, suspended_link);

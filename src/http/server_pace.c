@@ -127,7 +127,7 @@ static bool conn_answer_late_body(const struct conn *conn)
         return false;
     req->is_late = true;
     req->server->ops->on_late(&req->pub);
-    return req->is_taken_over;
+    return req->hand != NULL;
 }
 
 static void on_deadline(struct timer *timer)
@@ -141,6 +141,15 @@ static void on_deadline(struct timer *timer)
         }
     }
     log_debug("client.too_slow", F_NUM("fd", conn->fd));
+    struct req *req = conn->req;
+    if (req && req->hand) {
+        hand_on_deadline(req->hand);
+        return;
+    }
+    if (req && req->is_draining && req->response) {
+        hand_start(req, false); // it waits for the answer before it sends the rest
+        return;
+    }
     if (conn_answer_late_body(conn))
         return;
     if (conn->req && conn->req->phase == REQ_REPLYING) {

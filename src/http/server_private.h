@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
-// What server.c (connections, the library's life), server_request.c (a request comes in) and
-// server_reply.c (its answer goes out) share; nobody else includes this.
+// What server.c (connections, the library's life), server_request.c (a request comes in),
+// server_head.c (what it says) and server_reply.c (its answer goes out) share with their smaller
+// siblings; nobody else includes this.
 #ifndef HTTP_SERVER_PRIVATE_H
 #define HTTP_SERVER_PRIVATE_H
 
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/loop.h"
+#include "http/guard.h"
 #include "http/server.h"
 
 struct MHD_Connection;
 struct MHD_Daemon;
 struct MHD_Response;
+struct MHD_UpgradeResponseHandle;
 
 struct server {
     struct loop *loop;
@@ -65,11 +68,12 @@ struct conn {
 };
 
 enum req_phase {
-    REQ_NEW,     // the head is not complete
-    REQ_HEAD,    // on_request was called; nothing accepted or replied yet, body not read
-    REQ_BODY,    // body bytes arrive (or are drained)
-    REQ_FULL,    // the whole request is here
-    REQ_REPLYING // the response was queued
+    REQ_NEW,      // the head is not complete
+    REQ_HEAD,     // on_request was called; nothing accepted or replied yet, body not read
+    REQ_BODY,     // body bytes arrive (or are drained)
+    REQ_FULL,     // the whole request is here
+    REQ_REPLYING, // the response was queued
+    REQ_SWITCHED  // the connection is the handler's
 };
 
 struct req {
@@ -82,11 +86,16 @@ struct req {
     enum req_phase phase;
     bool was_announced; // the handler knows of it: on_end is owed
     bool is_accepted, is_draining, is_suspended, is_parked, is_gone;
-    bool is_late;       // the body comes too slowly: the answer does not wait for it
-    bool ends_by_close; // the end of the reply's body is the end of the connection
-    bool is_taken_over; // the reply went out by hand; what still comes is read and thrown away
+    bool is_late;        // the body comes too slowly: the answer does not wait for it
+    bool ends_by_close;  // the end of the reply's body is the end of the connection
+    bool has_body_bytes; // some of its body came
+    struct MHD_UpgradeResponseHandle *switched; // not yet given back
+    struct hand *hand;                          // that writes the reply past libmicrohttpd
     size_t drained_len;
+    struct reply reply;            // that is under way, without its fields
     struct MHD_Response *response; // ours until it is queued
+    struct MHD_Response *queued;   // libmicrohttpd's from then on
+    size_t trailer_len;            // bytes of its trailer fields
     int status;
     struct list suspended_link; // in server->suspended, or in server->spare
     uint64_t suspended_ms;      // or parked
@@ -131,22 +140,43 @@ enum saying_kind { SAY_HEAD_TOO_LARGE, SAY_LATE_HEAD, SAY_TOO_MANY_CONNECTIONS }
 void conn_say(const struct conn *conn, enum saying_kind kind);
 void socket_say(int fd, enum saying_kind kind);
 
+// server_head.c
+struct guard_verdict req_check_head(struct req *req, const char *method, const char *version);
+void req_read_framing(struct req *req);
+
 // server_request.c
+struct req *req_new(struct server *server, struct conn *conn);
 void req_free(struct req *req);
 void req_abandon(struct req *req); // its connection is closing and nobody said so
 void req_suspend(struct req *req);
+void req_unpark(struct req *req);
 void req_resume(struct req *req);
 bool req_has_body(const struct req *req);
 void req_reset_on_close(const struct req *req, bool on);
 
-// server_takeover.c
-// Sends a whole reply by hand, while the request's body is still to come, and closes our side.
-// libmicrohttpd would only do it after the last byte of the body, or close with unread bytes, which
-// can reset the reply away. False: it did not go out.
-bool req_take_over(struct req *req, const struct reply *reply);
+// server_reply.c
+bool response_add_field(struct MHD_Response *response, const struct field *field);
+
+// server_message.c
+bool message_start(struct buf *out, int status) WARN_UNUSED;
+bool message_add(struct buf *out, struct str name, struct str value) WARN_UNUSED;
+bool message_add_date(struct buf *out) WARN_UNUSED;
+
+// server_hand.c
+// Sends the reply of req->response and req->reply by hand; the response is gone then. overlaps: the
+// rest of the request goes on to the handler; else nothing more of it is of use.
+void hand_start(struct req *req, bool overlaps);
+void hand_wake(struct hand *hand); // on_pull may be called again
+void hand_on_deadline(struct hand *hand);
+bool hand_add_trailer(struct hand *hand, const struct field *field) WARN_UNUSED;
+bool hand_overlaps(const struct hand *hand);
+bool hand_is_complete(const struct hand *hand); // all of the reply is out
+bool hand_is_over(const struct hand *hand);     // and nothing more is to be awaited
+void hand_free(struct hand *hand);              // NULL is fine
+
 // A body up to this is read to its end when the answer is known before: many a client reads only
-// when it has sent everything.
+// when it has sent everything, and its connection can be kept. It must come within that time.
 #define DRAIN_MAX     ((size_t)1024 * 1024)
-#define DRAIN_TIME_MS 5000
+#define DRAIN_TIME_MS 1000
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proxy/page.h"
+#include "proxy/trailer.h"
 
 // ---- tokens
 
@@ -79,6 +80,13 @@ static bool is_replaced(const struct answer_input *input, struct str name)
                       strings_have(&route->response_remove_header, name)));
 }
 
+// Hop-by-hop, but where trailers go on, so do their names.
+static bool is_trailer_list(const struct answer_input *input, const struct field *field)
+{
+    return input->tells_trailers && field->name.len == 7 &&
+           str_eq_nocase(field->name, STR("Trailer")) && trailer_names_may_pass(field->value);
+}
+
 static bool is_kept(const struct answer_input *input, struct str name)
 {
     if (name.len == 14 && str_eq_nocase(name, STR("Content-Length")))
@@ -108,9 +116,12 @@ static bool put_upstreams(struct writer *writer)
     const struct answer_input *input = writer->input;
     struct connection_names names;
     connection_names_init(&names, input->fields);
+    writer->made->connection_names = names.count;
     for (size_t i = 0; i < input->fields->count; i++) {
         const struct field *field = &input->fields->items[i];
-        if (connection_names_has(&names, field->name) || !is_kept(input, field->name))
+        if (connection_names_has(&names, field->name) && !is_trailer_list(input, field))
+            continue;
+        if (!is_kept(input, field->name))
             continue;
         if (input->marks && answer_marks_find(input->marks, field->value)) {
             writer->made->scrubbed = field->name;

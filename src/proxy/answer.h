@@ -41,11 +41,13 @@ struct answer_input {
     bool drops_nonce;                 // DPoP-Nonce was for us
     bool adds_via;                    // RFC 9110 7.6.3: a proxy must; a gateway need not
     bool was_injected;                // a token went with the request
+    bool tells_trailers;              // trailers may follow: the field that names them passes
 };
 
 struct answer_made {
-    size_t len;          // bytes of the fields with their ": " and CRLF
-    struct str scrubbed; // the name of a field that was dropped for a token in it; empty: none
+    size_t len;              // bytes of the fields with their ": " and CRLF
+    struct str scrubbed;     // the name of a field that was dropped for a token in it; empty: none
+    size_t connection_names; // fields that the upstream's Connection names
 };
 
 // Fills out, which is empty. False: more fields than there is room for.

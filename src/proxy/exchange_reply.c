@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The answer's way back to the client: the upstream's response, its hop-by-hop fields taken off, or
 // a problem of our own. A response whose body broke off is broken towards the client, too.
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/log.h"
 #include "proxy/exchange_about.h"
 #include "proxy/proxy_private.h"
+#include "proxy/trailer.h"
 
 // -- problems ----------------------------------------------------------------------------------
 
@@ -14,6 +16,7 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem)
     if (exchange->has_replied)
         return;
     exchange->has_replied = true;
+    exchange->overlaps = false;
     exchange->status = problem->status;
     // Whatever it still waits for must not send the request on its way behind this answer.
     view_cancel(exchange->proxy->view, &exchange->waiter);
@@ -23,6 +26,21 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem)
     forward_end(&exchange->forward);
     const struct problem_about about = exchange_about(exchange);
     problem_reply(exchange->request, problem, &about, &exchange->problem_body);
+}
+
+void exchange_tell_options(struct exchange *exchange)
+{
+    struct fields *fields = &exchange->proxy->reply_fields;
+    fields->count = 0;
+    bool ok = fields_add(fields, STR("Allow"), STR(PROBLEM_METHODS)) &&
+              fields_add(fields, STR("Proxy-Status"), STR("bearerd"));
+    assert(ok);
+    (void)ok;
+    exchange->has_replied = true;
+    exchange->status = 200;
+    request_reply(
+        exchange->request,
+        &(struct reply){.status = 200, .fields = fields, .is_whole = true, .body = STR("")});
 }
 
 static uint64_t seconds_until(const struct exchange *exchange, uint64_t at_ms)
@@ -95,8 +113,13 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
 
 // -- the upstream's response -------------------------------------------------------------------
 
-// False when the fields do not fit into the client's connection.
-static bool exchange_copy_fields(struct exchange *exchange)
+// May the names of the trailers that are to come go in front?
+static bool exchange_tells_trailers(const struct exchange *exchange)
+{
+    return exchange->request->minor == 1 && exchange->forward.response.framing == H1_CHUNKED;
+}
+
+bool exchange_copy_fields(struct exchange *exchange)
 {
     const struct config_upstream *upstream = exchange->choice.upstream;
     const struct answer_input input = {
@@ -109,16 +132,27 @@ static bool exchange_copy_fields(struct exchange *exchange)
         .drops_nonce = exchange->sent.is_bound,
         .adds_via = exchange->target.form == TARGET_ABSOLUTE,
         .was_injected = exchange->sent.is_any,
+        .tells_trailers = exchange_tells_trailers(exchange),
     };
     struct fields *out = &exchange->proxy->reply_fields;
     struct answer_made made;
     out->count = 0;
     if (!answer_fields(&input, out, &made))
         return false;
+    // The head is gone when trailers come, and with it the names of those that would be hop-by-hop.
+    exchange->passes_trailers = exchange->request->minor == 1 && !made.connection_names;
     if (made.scrubbed.len)
         log_warn("response.token_dropped", F_TEXT("upstream", upstream->name),
                  F_STR("field", made.scrubbed), F_STR("id", exchange_request_id(exchange)));
     return made.len <= request_reply_room(exchange->request);
+}
+
+void exchange_pass_interim(struct exchange *exchange)
+{
+    int status = exchange->forward.response.status;
+    // A 100 answers an expectation, which never goes upstream: bearerd has answered it.
+    if (status != 100 && exchange_copy_fields(exchange))
+        request_inform(exchange->request, status, &exchange->proxy->reply_fields);
 }
 
 static void exchange_set_body(struct exchange *exchange, struct reply *reply)
@@ -145,7 +179,7 @@ void exchange_reply(struct exchange *exchange)
     if (exchange->has_replied)
         return;
     exchange->reply_is_held = false;
-    if (!exchange->request_is_over && exchange->request->body != BODY_NONE)
+    if (!exchange->request_is_over && !exchange->overlaps && exchange->request->body != BODY_NONE)
         forward_drop_request(&exchange->forward);
     if (!exchange_copy_fields(exchange)) {
         exchange_upstream_problem(exchange, FORWARD_HEAD_TOO_LARGE, "");
@@ -157,6 +191,7 @@ void exchange_reply(struct exchange *exchange)
         // Upgrades are not passed on; what the client sent behind one may be of the other protocol.
         .close = fields_find(&exchange->request->fields, STR("Upgrade")) != NULL ||
                  is_http10_proxying(exchange),
+        .overlaps = exchange->overlaps,
     };
     exchange->has_replied = true;
     exchange->status = reply.status;
@@ -168,6 +203,18 @@ _Static_assert((int)FORWARD_WAIT == (int)PULL_WAIT && (int)FORWARD_END == (int)P
                    (int)FORWARD_CUT == (int)PULL_ABORT,
                "what the upstream leg says is passed on to the server as it is");
 
+static void exchange_pass_trailers(struct exchange *exchange)
+{
+    struct str section = forward_trailers(&exchange->forward);
+    struct fields *trailers = &exchange->proxy->trailers;
+    if (!exchange->passes_trailers || !section.len)
+        return;
+    h1_parse_trailers(section, trailers);
+    for (size_t i = 0; i < trailers->count; i++)
+        if (trailer_may_pass(trailers->items[i].name))
+            request_add_trailer(exchange->request, &trailers->items[i]);
+}
+
 ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
 {
     struct exchange *exchange = request->user;
@@ -176,6 +223,8 @@ ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
         log_warn("upstream.cut", F_TEXT("upstream", exchange->choice.upstream->name),
                  F_TEXT("why", exchange->forward.cut_why),
                  F_STR("id", exchange_request_id(exchange)));
+    if (got == FORWARD_END)
+        exchange_pass_trailers(exchange);
     return got;
 }
 

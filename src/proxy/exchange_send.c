@@ -88,6 +88,7 @@ static void exchange_start_forward(struct exchange *exchange, const struct injec
         .is_idempotent = is_idempotent(request->method),
         .has_body = request_has_body(request),
         .head_is_once = exchange->sent.is_bound, // a proof is (RFC 9449 11.1)
+        .may_switch = exchange->offer.len > 0,
     };
     forward_start(&exchange->forward, exchange->proxy->pools[exchange->choice.upstream->index],
                   &forward);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proxy/forwarded.h"
+#include "proxy/trailer.h"
 
 // ---- names
 
@@ -275,11 +276,10 @@ static bool is_set(const struct inject_input *input, struct str name)
            (input->route && headers_have(&input->route->set_header, name));
 }
 
-static bool is_replaced(const struct writer *writer, struct str name)
+static bool is_configured(const struct writer *writer, struct str name)
 {
     const struct inject_input *input = writer->input;
-    return is_set(input, name) || inject_removes(input->upstream, input->route, name) ||
-           is_token_name(writer, name);
+    return is_set(input, name) || inject_removes(input->upstream, input->route, name);
 }
 
 // In place of which the upstream gets ours.
@@ -296,9 +296,11 @@ static bool is_ours(const struct inject_input *input, struct str name)
 static bool is_kept(const struct writer *writer, struct str name)
 {
     const struct inject_input *input = writer->input;
+    if (input->has_hops && str_eq_nocase(name, STR("Max-Forwards")))
+        return false;
     if ((is_dropped(name) && !forwarded_keeps(input->upstream, name)) ||
-        connection_names_has(&writer->connection, name) || is_replaced(writer, name) ||
-        is_ours(input, name))
+        connection_names_has(&writer->connection, name) || is_configured(writer, name) ||
+        is_token_name(writer, name) || is_ours(input, name))
         return false;
     const struct config_route *route = input->route;
     if (route && route->slot_count && !writer->keeps_authorization &&
@@ -351,19 +353,48 @@ static bool put_set(const struct writer *writer, const struct config_headers *he
     return true;
 }
 
-static bool put_framing(const struct inject_input *input, struct buf *out)
+static bool put_number(struct buf *out, struct str name, uint64_t number)
 {
-    if (!input->has_length)
-        return !input->is_chunked || put(out, STR("Transfer-Encoding: chunked\r\n"));
     char digits[20];
     size_t at = sizeof digits;
-    uint64_t left = input->content_length;
     do {
-        digits[--at] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left);
-    return put(out, STR("Content-Length: ")) &&
-           put(out, (struct str){digits + at, sizeof digits - at}) && put(out, STR("\r\n"));
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    return put_field(out, name, (struct str){digits + at, sizeof digits - at});
+}
+
+static bool put_framing(const struct inject_input *input, struct buf *out)
+{
+    if (input->has_length)
+        return put_number(out, STR("Content-Length"), input->content_length);
+    return !input->is_chunked || put(out, STR("Transfer-Encoding: chunked\r\n"));
+}
+
+// What the client says of its connection that holds for ours, too: trailers are passed on, both
+// ways, and other protocols where they are allowed.
+static bool put_connection(const struct inject_input *input, struct buf *out)
+{
+    bool wants_trailers =
+        !input->client_is_http10 && fields_list_has(input->fields, STR("TE"), STR("trailers"));
+    if (wants_trailers && !put(out, STR("TE: trailers\r\n")))
+        return false;
+    if (input->offer.len)
+        return put_field(out, STR("Upgrade"), input->offer) &&
+               put(out, wants_trailers ? STR("Connection: TE, Upgrade\r\n")
+                                       : STR("Connection: Upgrade\r\n"));
+    return !wants_trailers || put(out, STR("Connection: TE\r\n"));
+}
+
+static bool put_trailer_names(const struct inject_input *input, struct buf *out)
+{
+    const struct fields *fields = input->fields;
+    for (size_t i = 0; input->is_chunked && i < fields->count; i++)
+        if (str_eq_nocase(fields->items[i].name, STR("Trailer")) &&
+            trailer_names_may_pass(fields->items[i].value) &&
+            !put_field(out, STR("Trailer"), fields->items[i].value))
+            return false;
+    return true;
 }
 
 // Most of it in one piece of memory. A guess only: what counts is the ceiling at each append.
@@ -410,7 +441,10 @@ static bool put_our_fields(const struct writer *writer)
     return put_via(input, writer->out) && put_descent(writer) && put_tokens(writer) &&
            (!input->proof.len || put_field(writer->out, STR("DPoP"), input->proof)) &&
            put_set(writer, &input->upstream->set_header, own) &&
-           (!own || put_set(writer, own, NULL)) && put_framing(input, writer->out);
+           (!own || put_set(writer, own, NULL)) && put_connection(input, writer->out) &&
+           put_trailer_names(input, writer->out) &&
+           (!input->has_hops || put_number(writer->out, STR("Max-Forwards"), input->hops_left)) &&
+           put_framing(input, writer->out);
 }
 
 bool inject_head(const struct inject_input *input, struct buf *out)
@@ -425,6 +459,31 @@ bool inject_head(const struct inject_input *input, struct buf *out)
            // Host comes first (RFC 9110 7.2).
            put_field(out, STR("Host"), host_of(input->upstream)) && put_client_fields(&writer) &&
            put_our_fields(&writer) && put(out, STR("\r\n"));
+}
+
+static bool is_credential_field(const struct inject_input *input, struct str name)
+{
+    for (size_t i = 0; input->route && i < input->route->slot_count; i++)
+        if (inject_names_are_alike(str_of(input->route->slots[i]->credential->header), name))
+            return true;
+    return false;
+}
+
+bool inject_trailers(const struct inject_input *input, const struct fields *trailers,
+                     struct buf *out)
+{
+    struct writer writer = {.input = input, .out = out};
+    connection_names_init(&writer.connection, input->fields);
+    for (size_t i = 0; i < trailers->count; i++) {
+        const struct field *field = &trailers->items[i];
+        bool is_passed = trailer_may_pass(field->name) && !is_dropped(field->name) &&
+                         !connection_names_has(&writer.connection, field->name) &&
+                         !is_configured(&writer, field->name) &&
+                         !is_credential_field(input, field->name);
+        if (is_passed && !put_field(out, field->name, field->value))
+            return false;
+    }
+    return true;
 }
 
 bool inject_url(const struct inject_input *input, struct buf *out)

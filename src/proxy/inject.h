@@ -35,6 +35,9 @@ struct inject_input {
     uint64_t content_length;
     bool is_chunked;
     bool client_is_http10;
+    struct str offer; // protocols for Upgrade; empty: none
+    bool has_hops;    // Max-Forwards is ours to say
+    uint64_t hops_left;
 };
 
 // May the request go on to this route, before any token is asked for? Status 0: yes. Else 400 (the
@@ -51,6 +54,11 @@ bool inject_is_loop(const struct fields *fields, struct str pseudonym);
 
 // Appends the URL the request goes to, without its query: what a proof of possession is for.
 bool inject_url(const struct inject_input *input, struct buf *out) WARN_UNUSED;
+
+// Appends the client's trailer fields that may go on, as lines. input->tokens is not looked at.
+// False as below.
+bool inject_trailers(const struct inject_input *input, const struct fields *trailers,
+                     struct buf *out) WARN_UNUSED;
 
 // Appends the whole head ("GET /x HTTP/1.1\r\n…\r\n\r\n") to out. False when it would pass out's
 // ceiling, or when a field holds a CR, LF or NUL, which those before us have not let through.

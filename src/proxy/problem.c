@@ -104,8 +104,7 @@ static bool add_challenge(struct fields *fields, int status)
     if (status == 407)
         return fields_add(fields, STR("Proxy-Authenticate"), STR("Basic realm=\"bearerd\""));
     if (status == 405)
-        return fields_add(fields, STR("Allow"),
-                          STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        return fields_add(fields, STR("Allow"), STR(PROBLEM_METHODS));
     return true;
 }
 

@@ -29,6 +29,7 @@ struct problem_kind {
     const char *type, *title;
     const char *proxy_error; // RFC 9209 2.3 error type
 };
+#define PROBLEM_METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" // for Allow
 const struct problem_kind *problem_kind_at(size_t i);
 
 #endif

@@ -113,6 +113,7 @@ const struct server_ops *proxy_server_ops(void)
         .on_body_end = exchange_end_body,
         .on_late = exchange_give_up_body,
         .on_pull = exchange_pull,
+        .on_switched = exchange_on_switched,
         .on_end = exchange_end,
     };
     return &ops;

@@ -11,6 +11,7 @@
 #include "proxy/problem.h"
 #include "proxy/proxy.h"
 #include "proxy/target.h"
+#include "proxy/tunnel.h"
 
 struct proxy {
     struct loop *loop;
@@ -24,6 +25,7 @@ struct proxy {
     size_t spare_count;
     struct fields reply_fields; // filled and used within one call
     struct ids ids;             // for requests and traces
+    struct fields trailers;     // likewise
 };
 
 #define HOST_MAX         280 // a name of 253 bytes, brackets, port
@@ -57,9 +59,13 @@ struct exchange {
     struct buf proof; // of possession, for this request
     struct timer token_timer, whole_timer;
     struct forward forward;
+    struct buf offer; // of protocols to the upstream; empty: none
+    struct tunnel tunnel;
     bool request_is_over; // its last byte came
     bool reply_is_held;   // the response's head is here, but the request goes on
+    bool overlaps;        // the reply is under way, and so is the request
     bool has_replied;
+    bool passes_trailers; // of the response
     uint64_t body_len;
     int status;
     uint64_t start_us;
@@ -100,12 +106,23 @@ bool exchange_write_again(struct forward *forward, struct buf *head);
 // not to be passed on now.
 bool exchange_try_again(struct exchange *exchange);
 
+// exchange_switch.c
+void exchange_init_switch(struct exchange *exchange);
+void exchange_make_offer(struct exchange *exchange);
+void exchange_switch(struct exchange *exchange); // the upstream's 101
+void exchange_on_switched(struct request *request, int fd, struct str early);
+
 // exchange_reply.c
 void exchange_problem(struct exchange *exchange, const struct problem *problem);
 void exchange_token_problem(struct exchange *exchange, const struct token_failure *failure);
 void exchange_upstream_problem(struct exchange *exchange, enum forward_error error,
                                const char *why);
-void exchange_reply(struct exchange *exchange); // the upstream's response
+void exchange_tell_options(struct exchange *exchange); // what bearerd itself knows of OPTIONS
+void exchange_reply(struct exchange *exchange);        // the upstream's response
+// The response's fields into proxy->reply_fields. False when they do not fit into the client's
+// connection.
+bool exchange_copy_fields(struct exchange *exchange) WARN_UNUSED;
+void exchange_pass_interim(struct exchange *exchange); // one before it
 ssize_t exchange_pull(struct request *request, char *out, size_t out_max);
 void exchange_log(struct exchange *exchange, bool is_complete);
 
