@@ -121,7 +121,7 @@ void problem_reply(struct request *request, const struct problem *problem, struc
         .body = {storage->ptr, ok ? body_len : 0},
         // What follows a refused CONNECT or Upgrade may be of another protocol: never a request
         // (RFC 9931).
-        .close = str_eq(request->method, STR("CONNECT")) ||
+        .close = problem->close || str_eq(request->method, STR("CONNECT")) ||
                  fields_find(&request->fields, STR("Upgrade")),
     };
     request_reply(request, &reply);
