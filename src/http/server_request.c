@@ -209,6 +209,8 @@ static enum MHD_Result req_on_head(struct req *req, const char *method, const ch
     if (verdict.status) {
         log_debug("request.refused", F_NUM("status", verdict.status), F_TEXT("why", verdict.why));
         server->ops->on_refused(server->arg, pub, verdict.status, verdict.why);
+        if (req->hand)
+            return MHD_YES; // it is suspended
         return req->response ? req_queue(req) : MHD_NO;
     }
     req_read_framing(req);

@@ -139,7 +139,7 @@ void problem_reply(struct request *request, const struct problem *problem,
         // What follows a refused CONNECT or Upgrade may be of another protocol: never a request
         // (RFC 9931). And who sends nonsense (a CR inside the target, say) may mean something else
         // by what follows, too. For HTTP/1.0 see RFC 9112 9.3.
-        .close = problem->status == 400 || request->minor == 0 ||
+        .close = problem->close || problem->status == 400 || request->minor == 0 ||
                  str_eq(request->method, STR("CONNECT")) ||
                  fields_find(&request->fields, STR("Upgrade")),
     };
