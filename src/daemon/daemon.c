@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "daemon/daemon_private.h"
+#include "daemon/descriptors.h"
 #include "http/server.h"
 
 const char *daemon_address(const struct daemon *daemon, size_t i)
@@ -85,6 +86,8 @@ static bool daemon_build_workers(struct daemon *daemon, struct err *err)
             .sockets = sockets,
             .socket_count = collect_sockets(&daemon->listeners, i, sockets),
             .worker_count = daemon->worker_count,
+            .clients_max = daemon->clients_max,
+            .crowd = daemon->crowd,
             .on_stopped = on_worker_stopped,
             .arg = daemon,
         };
@@ -150,6 +153,9 @@ struct daemon *daemon_new(struct config *config, const struct daemon_service *se
     unsigned random = 0;
     daemon->config = config_ref(config);
     daemon->worker_count = (size_t)config->workers;
+    daemon->clients_max = descriptors_prepare(config);
+    if (config->max_connections_per_client)
+        daemon->crowd = crowd_new(config->max_connections_per_client);
     daemon->passed.parent_fd = -1;
     timer_init(&daemon->delay_timer, on_delay_over);
     timer_init(&daemon->watchdog.timer, NULL);
@@ -177,6 +183,7 @@ void daemon_free(struct daemon *daemon)
     for (size_t i = 0; daemon->workers && i < daemon->worker_count; i++)
         worker_free(daemon->workers[i]);
     mem_free(daemon->workers);
+    crowd_free(daemon->crowd);
     reload_fini(daemon);
     upgrade_fini(daemon);
     if (daemon->loop) {

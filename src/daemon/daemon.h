@@ -66,8 +66,7 @@ struct daemon_reload_stats {
 struct daemon_reload_stats daemon_reload_stats(const struct daemon *daemon);
 
 // Process-wide preparation, once, before any thread: ignores SIGPIPE, umask, core dumps off, clears
-// environment variables that would change what libraries do, raises the descriptor limit,
-// initialises libcurl.
+// environment variables that would change what libraries do, initialises libcurl.
 bool daemon_prepare_process(struct err *err) WARN_UNUSED;
 
 // Unmaps the pages of programs and libraries that starting needed and running does not.

@@ -39,6 +39,8 @@ struct daemon {
     struct daemon_service service;
     struct config *config;
     struct policy *policy;
+    struct crowd *crowd;  // NULL without max_connections_per_client
+    uint64_t clients_max; // max_connections, or what descriptors suffice for
     struct loop *loop;
     struct keeper *keeper;
     struct passed passed;

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "daemon/daemon_private.h"
+#include "daemon/descriptors.h"
 
 // -- what is built beside what runs ------------------------------------------------------------
 
@@ -151,7 +152,11 @@ static struct worker_socket *sockets_of(const struct listeners *of, const struct
 static void reload_worker(struct daemon *daemon, size_t worker, const struct listeners *before)
 {
     struct worker_change change = {
-        .policy = daemon->policy, .on_done = on_worker_changed, .arg = daemon};
+        .policy = daemon->policy,
+        .clients_max = daemon->clients_max,
+        .on_done = on_worker_changed,
+        .arg = daemon,
+    };
     struct worker_socket *added =
         sockets_of(&daemon->listeners, before, worker, &change.added_count);
     struct worker_socket *gone =
@@ -173,6 +178,7 @@ static void reload_commit(struct daemon *daemon, struct parts *parts)
     struct policy *policy = daemon->policy;
     daemon->reload.removed = daemon->listeners;
     daemon->config = parts->config;
+    daemon->clients_max = descriptors_prepare(daemon->config);
     daemon->policy = parts->policy;
     daemon->listeners = parts->listeners;
     log_set_level((enum log_level)daemon->config->log_level);

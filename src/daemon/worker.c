@@ -44,15 +44,17 @@ static void on_drain_timer(struct timer *timer)
 // -- building ----------------------------------------------------------------------------------
 
 static struct server_config server_config_of(const struct worker *worker,
-                                             const struct config *settings)
+                                             const struct config *settings, uint64_t clients_max)
 {
     size_t workers = worker->config.worker_count;
     return (struct server_config){
         .header_limit = (size_t)settings->header_limit,
-        .max_connections = (settings->max_connections + workers - 1) / workers,
+        .max_connections = (clients_max + workers - 1) / workers,
         .header_timeout_ms = settings->header_timeout_ms,
         .body_timeout_ms = settings->body_timeout_ms,
         .keepalive_timeout_ms = settings->keepalive_timeout_ms,
+        .body_min_rate = settings->body_min_rate,
+        .crowd = worker->config.crowd,
     };
 }
 
@@ -88,7 +90,8 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
         goto fail;
     worker->proxy =
         worker_new_proxy(worker, config->policy, view_new(worker->loop, config->keeper));
-    struct server_config server = server_config_of(worker, config->policy->config);
+    struct server_config server =
+        server_config_of(worker, config->policy->config, config->clients_max);
     worker->server = server_new(worker->loop, &server, proxy_server_ops(), worker->proxy, err);
     if (!worker->server)
         goto fail;
@@ -149,7 +152,8 @@ static void do_reload(void *arg)
     struct reload_order *order = arg;
     struct worker *worker = order->worker;
     const struct worker_change *change = &order->change;
-    struct server_config server = server_config_of(worker, change->policy->config);
+    struct server_config server =
+        server_config_of(worker, change->policy->config, change->clients_max);
     struct err err;
     worker_change_proxy(worker, change->policy, order->view);
     server_limit(worker->server, &server);

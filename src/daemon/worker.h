@@ -24,7 +24,9 @@ struct worker_config {
     const char *instance;  // of this process, for Via
     const struct worker_socket *sockets;
     size_t socket_count;
-    size_t worker_count; // that share max_connections
+    size_t worker_count;  // that share …
+    uint64_t clients_max; // … these client connections
+    struct crowd *crowd;  // of all workers; NULL: no limit per client
     // Called on the worker's thread when its loop has ended.
     void (*on_stopped)(void *arg);
     void *arg;
@@ -37,6 +39,7 @@ bool worker_start(struct worker *worker, struct err *err) WARN_UNUSED;
 // already. `added` is listened on, `removed` no more. on_done follows on the worker's thread.
 struct worker_change {
     struct policy *policy; // referenced
+    uint64_t clients_max;  // as in worker_config
     const struct worker_socket *added;
     const int *removed;
     size_t added_count, removed_count;

@@ -15,12 +15,6 @@ bool conn_is_leaving(const struct conn *conn)
     return conn->is_leaving || conn->server->is_draining;
 }
 
-static bool conn_has_input(const struct conn *conn)
-{
-    char byte;
-    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 static void conn_leave_idle(struct conn *conn, bool is_first)
 {
     if (conn->req || conn_has_input(conn))

@@ -171,19 +171,34 @@ static void on_idle_timer(struct timer *timer)
     }
 }
 
-bool lease_take(struct pool *pool, struct lease *lease)
+// Those for whom no connection is on its way.
+static size_t pool_queue_len(const struct pool *pool)
+{
+    size_t coming = pool->count.connecting;
+    return pool->count.waiting > coming ? pool->count.waiting - coming : 0;
+}
+
+bool lease_is_queued(const struct lease *lease)
+{
+    return pool_queue_len(lease->pool) > 0;
+}
+
+enum lease_result lease_take(struct pool *pool, struct lease *lease)
 {
     lease->pool = pool;
     lease->link = NULL;
     struct member *member = lease->wants_fresh ? NULL : pool_take_idle(pool);
     if (member) {
         member_lease(member, lease, true);
-        return true;
+        return LEASE_NOW;
     }
     list_append(&pool->waiting, &lease->queue_link);
     pool->count.waiting++;
     pool_connect_for_waiting(pool);
-    return false;
+    if (pool_queue_len(pool) <= pool->config.waiting_max)
+        return LEASE_LATER;
+    lease_end(lease, false);
+    return LEASE_REFUSED;
 }
 
 void lease_end(struct lease *lease, bool is_reusable)
@@ -231,19 +246,22 @@ static void on_handover(struct task *task)
 // Borrows become the pool's own.
 static void target_own(struct link_target *target)
 {
-    target->host = mem_strdup(target->host);
-    target->ca_file = mem_strdup(target->ca_file);
-    target->cert_file = mem_strdup(target->cert_file);
-    target->key_file = mem_strdup(target->key_file);
-    target->proxy = mem_strdup(target->proxy);
+    struct tls_options *tls = &target->tls;
+    const char **texts[] = {
+        &target->host,   &target->tls_name, &target->unix_socket, &target->proxy,     &tls->ca_file,
+        &tls->cert_file, &tls->key_file,    &tls->ciphers,        &tls->ciphersuites, &tls->pin};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        *texts[i] = mem_strdup(*texts[i]);
 }
 
 static void target_free(struct link_target *target)
 {
-    mem_free(mem_unconst(target->host));
-    mem_free(mem_unconst(target->ca_file));
-    mem_free(mem_unconst(target->cert_file));
-    mem_free(mem_unconst(target->key_file));
+    const struct tls_options *tls = &target->tls;
+    const char *const texts[] = {target->host, target->tls_name,  target->unix_socket,
+                                 tls->ca_file, tls->cert_file,    tls->key_file,
+                                 tls->ciphers, tls->ciphersuites, tls->pin};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        mem_free(mem_unconst(texts[i]));
     mem_free_secret(mem_unconst(target->proxy)); // it may hold a password
 }
 
@@ -291,15 +309,23 @@ static bool is_same_text(const char *a, const char *b)
     return a && b ? !strcmp(a, b) : a == b;
 }
 
+static bool is_same_tls(const struct tls_options *a, const struct tls_options *b)
+{
+    return is_same_text(a->ca_file, b->ca_file) && is_same_text(a->cert_file, b->cert_file) &&
+           is_same_text(a->key_file, b->key_file) && a->is_13_only == b->is_13_only &&
+           is_same_text(a->ciphers, b->ciphers) && is_same_text(a->ciphersuites, b->ciphersuites) &&
+           is_same_text(a->pin, b->pin);
+}
+
 bool pool_fits(const struct pool *pool, const struct pool_config *config)
 {
     const struct link_target *ours = &pool->config.target, *theirs = &config->target;
     return is_same_text(ours->host, theirs->host) && ours->port == theirs->port &&
            ours->is_https == theirs->is_https && is_same_text(ours->proxy, theirs->proxy) &&
            ours->connect_timeout_ms == theirs->connect_timeout_ms &&
-           is_same_text(ours->ca_file, theirs->ca_file) &&
-           is_same_text(ours->cert_file, theirs->cert_file) &&
-           is_same_text(ours->key_file, theirs->key_file) &&
+           is_same_text(ours->tls_name, theirs->tls_name) &&
+           is_same_text(ours->unix_socket, theirs->unix_socket) &&
+           is_same_tls(&ours->tls, &theirs->tls) &&
            is_same_text(pool->config.tls_mark, config->tls_mark);
 }
 
@@ -308,6 +334,7 @@ void pool_limit(struct pool *pool, const struct pool_config *config)
     pool->config.connections_max = config->connections_max;
     pool->config.idle_max = config->idle_max;
     pool->config.idle_timeout_ms = config->idle_timeout_ms;
+    pool->config.waiting_max = config->waiting_max;
     pool_trim_idle(pool);
     if (pool->count.waiting)
         loop_defer(pool->loop, &pool->handover_task); // there may be room now

@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 #include "proxy/proxy_private.h"
+#include "token/tls_files.h"
 
-#define SPARE_MAX            1024
-#define POOL_IDLE_TIMEOUT_MS 55000 // below the 60 s and more after which servers commonly close
+#define SPARE_MAX 1024
 
 static struct pool_config pool_config_of(const struct policy *policy, size_t i)
 {
@@ -19,16 +19,17 @@ static struct pool_config pool_config_of(const struct policy *policy, size_t i)
                 .host = upstream->url.host,
                 .port = upstream->url.port,
                 .is_https = upstream->url.is_https,
-                .ca_file = upstream->tls.ca_file,
-                .cert_file = upstream->tls.cert_file,
-                .key_file = upstream->tls.key_file,
+                .tls = tls_files_options(&upstream->tls),
+                .tls_name = upstream->tls_name,
+                .unix_socket = upstream->socket,
                 .proxy = upstream->proxy,
                 .connect_timeout_ms = upstream->connect_timeout_ms,
             },
         .tls_mark = policy->upstreams[i].tls_mark,
         .connections_max = (size_t)upstream->max_connections,
         .idle_max = (size_t)upstream->keepalive,
-        .idle_timeout_ms = POOL_IDLE_TIMEOUT_MS,
+        .idle_timeout_ms = upstream->keepalive_timeout_ms,
+        .waiting_max = (size_t)upstream->max_queue,
     };
 }
 
@@ -65,6 +66,10 @@ struct proxy *proxy_new(const struct proxy_parts *parts)
     proxy->loop = parts->loop;
     proxy->policy = policy_ref(parts->policy);
     proxy->view = parts->view;
+    const struct config *config = parts->policy->config;
+    // Its share, as with connections: a count of all workers' requests would be shared memory.
+    proxy->requests_max = (size_t)((config->max_requests + config->workers - 1) / config->workers);
+    ids_init(&proxy->ids);
     snprintf(proxy->instance, sizeof proxy->instance, "%s", parts->instance);
     list_init(&proxy->spare);
     task_init(&proxy->end_task, on_end_task);
@@ -153,7 +158,9 @@ const struct server_ops *proxy_server_ops(void)
         .on_refused = on_refused,
         .on_body = exchange_take_body,
         .on_body_end = exchange_end_body,
+        .on_late = exchange_give_up_body,
         .on_pull = exchange_pull,
+        .on_switched = exchange_on_switched,
         .on_end = exchange_end,
     };
     return &ops;

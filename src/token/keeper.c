@@ -15,13 +15,24 @@ struct note {
     struct keeper_set *set; // referenced
     size_t slot;
     enum keeper_note what;
-    uint64_t generation; // KEEPER_REFUSED
+    uint64_t generation;    // KEEPER_REFUSED
+    struct keeper_get *get; // likewise; whose it is to be answered; NULL: the views alone
 };
+
+static void keeper_get_drop(struct keeper_get *get)
+{
+    if (get)
+        keeper_set_unref(get->set);
+    mem_free(get);
+}
 
 static void keeper_take_note(struct keeper_slot *slot, const struct note *note)
 {
     switch (note->what) {
     case KEEPER_REFUSED:
+        // Only now, so that no answer to somebody else is taken for one to this.
+        if (note->get)
+            list_append(&slot->gets, &note->get->link);
         slot_be_refused(slot, note->generation);
         return;
     case KEEPER_WANT:
@@ -44,6 +55,8 @@ static void on_note(void *arg)
     struct note *note = arg;
     if (!note->set->keeper->is_closed)
         keeper_take_note(note->set->places[note->slot].slot, note);
+    else
+        keeper_get_drop(note->get);
     keeper_set_unref(note->set);
     mem_free(note);
 }
@@ -69,32 +82,45 @@ void keeper_tell_refused(struct keeper_set *set, size_t slot, uint64_t generatio
 
 // -- asking ------------------------------------------------------------------------------------
 
-static void place_get(struct keeper_place *place,
-                      void (*on_done)(void *arg, const struct token *token,
-                                      const struct token_failure *failure),
-                      void *arg)
+static struct keeper_get *keeper_get_new(struct keeper_set *set, token_done_fn *on_done, void *arg)
 {
     struct keeper_get *get = mem_alloc(sizeof *get);
-    *get = (struct keeper_get){.set = keeper_set_ref(place->set), .on_done = on_done, .arg = arg};
-    list_append(&place->slot->gets, &get->link);
-    keeper_tell(place->set, (size_t)(place - place->set->places), KEEPER_WANT);
+    *get = (struct keeper_get){.set = keeper_set_ref(set), .on_done = on_done, .arg = arg};
+    return get;
 }
 
-void keeper_get(struct keeper *keeper, size_t slot,
-                void (*on_done)(void *arg, const struct token *token,
-                                const struct token_failure *failure),
-                void *arg)
+// newer_than: a generation that was refused; 0: any token will do.
+static void place_get(struct keeper_place *place, uint64_t newer_than, token_done_fn *on_done,
+                      void *arg)
 {
-    place_get(&keeper->set->places[slot], on_done, arg);
+    struct keeper_get *get = keeper_get_new(place->set, on_done, arg);
+    struct note note = {.slot = (size_t)(place - place->set->places), .what = KEEPER_WANT};
+    if (newer_than) {
+        note.what = KEEPER_REFUSED;
+        note.generation = newer_than;
+        note.get = get;
+    } else {
+        list_append(&place->slot->gets, &get->link);
+    }
+    keeper_send_note(place->set, &note);
+}
+
+void keeper_get(struct keeper *keeper, size_t slot, token_done_fn *on_done, void *arg)
+{
+    place_get(&keeper->set->places[slot], 0, on_done, arg);
+}
+
+void keeper_get_newer(struct keeper *keeper, size_t slot, uint64_t generation,
+                      token_done_fn *on_done, void *arg)
+{
+    place_get(&keeper->set->places[slot], generation, on_done, arg);
 }
 
 // A source's slot is of the newest set that its own slot is in, and so is the one it asks for.
-static void keeper_get_for_source(void *arg, const struct config_slot *slot,
-                                  void (*on_done)(void *done_arg, const struct token *token,
-                                                  const struct token_failure *failure),
-                                  void *done_arg)
+static void keeper_get_for_source(void *arg, const struct config_slot *slot, uint64_t newer_than,
+                                  token_done_fn *on_done, void *done_arg)
 {
-    place_get(keeper_find(arg, slot), on_done, done_arg);
+    place_get(keeper_find(arg, slot), newer_than, on_done, done_arg);
 }
 
 struct keeper_stats keeper_stats(const struct keeper *keeper, size_t slot)

@@ -77,7 +77,7 @@ struct keeper_set {
 struct keeper_get {
     struct list link;
     struct keeper_set *set; // referenced
-    void (*on_done)(void *arg, const struct token *token, const struct token_failure *failure);
+    token_done_fn *on_done;
     void *arg;
 };
 

@@ -60,11 +60,13 @@ def test_BT3_an_untrusted_certificate_is_502_and_nothing_is_sent(to_nginx, nginx
     assert nginx.access_count() == before
 
 
-def test_BT3_a_certificate_of_another_name_is_502_and_nothing_is_sent(start, auth, certs, scripted):
-    server = scripted(certs=certs, certificate=certs.wrong_name)
+@pytest.mark.parametrize("fault", ["another name", "expired"])
+def test_BT3_a_certificate_of_another_name_or_time_is_502_and_nothing_is_sent(start, auth, certs, scripted, fault):
+    server = scripted(certs=certs, certificate=certs.expired() if fault == "expired" else certs.wrong_name)
     daemon = start(one_route(auth.credential(), server.url, upstream=f"ca_file = {certs.ca}"))
     refused = daemon.ask()
     assert (refused.status, refused.kind) == (502, "upstream-tls")
+    daemon.wait_log(f"event=upstream.failed .*{'expired' if fault == 'expired' else 'name'}")
     assert server.requests == []
 
 

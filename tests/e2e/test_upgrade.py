@@ -1,234 +1,500 @@
 # SPDX-License-Identifier: MIT
-"""Another process in the place of this one while clients come without a pause, each with a connection of its own: not
-one is refused, reset or left without an answer. By SIGUSR2, and by a service manager that holds the sockets."""
-import contextlib
+"""Upgrade, at the level of bytes: what is offered to the upstream, what is taken for its consent, and that nothing behind
+the question is ever read as a request. (With a real WebSocket server: test_websocket.py.)"""
+import hashlib
 import os
-import re
 import signal
 import socket
+import ssl
 import threading
 
 import pytest
 from conftest import one_route
-from kit.bearerd import REPORT, Bearerd, write_config
-from kit.process import free_port, wait_until
+from kit.process import wait_until
 from kit.raw import RawClient
-from test_service import activated, listener
+from kit.scripted import token_answer
 
-UPGRADES = int(os.environ.get("BEARERD_UPGRADES") or 20)
-
-
-class Newcomers:
-    """Clients in a loop, each time on a new connection; a new one at every address in turn."""
-
-    def __init__(self, addresses, clients=4):
-        self.addresses, self.count, self.faults = addresses, 0, []
-        self._end = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=[i]) for i in range(clients)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self, i):
-        while not self._end.is_set():
-            i += 1
-            try:
-                with RawClient(self.addresses[i % len(self.addresses)], timeout=30) as client:
-                    assert client.ask(target="/x").status == 200
-                self.count += 1
-            except Exception as fault:
-                self.faults.append(repr(fault))
-
-    def wait_more(self, count=20):
-        target = self.count + count
-        wait_until(lambda: self.faults or self.count >= target, 30, "clients that are served")
-
-    def stop(self):
-        self._end.set()
-        for thread in self._threads:
-            thread.join(40)
-        assert not self.faults, self.faults[:5]
-        return self.count
+ASK = ["Connection: Upgrade", "Upgrade: websocket"]
+AGREED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Accept: y\r\n\r\n"
 
 
-@pytest.fixture
-def upgradeable(simple):
-    """simple(), of which every process that came by an upgrade is ended, too."""
-    made = []
+class Switching:
+    """Answers the handshake, then does `then(connection)` with the bytes."""
 
-    def make(*args, **options):
-        made.append(simple(*args, **options))
-        return made[-1]
+    def __init__(self, then=None, answer=AGREED):
+        self.then, self.answer = then or self.echo, answer
 
-    yield make
-    for daemon in made:
-        for pid in re.findall(r"event=ready .*\bpid=(\d+)", daemon.log):
-            with contextlib.suppress(OSError):
-                if int(pid) != daemon.process.pid:
-                    os.kill(int(pid), signal.SIGKILL)
+    def __call__(self, exchange):
+        if exchange.request.target == "/smuggled":
+            exchange.answer(body=b"SMUGGLED")
+            return
+        exchange.send(self.answer)
+        self.then(exchange)
+        exchange.connection.sock.close()
 
-
-def upgrade(daemon, pid):
-    """The number of the next process, once it serves and the one before has gone."""
-    mark = daemon.process.mark()
-    os.kill(pid, signal.SIGUSR2)
-    next_pid = int(daemon.process.wait_line(r"event=upgraded pid=(\d+)", 30, mark)[1])
-    wait_until(lambda: not is_running(daemon, pid), 30, "the end of the process before")
-    return next_pid
+    @staticmethod
+    def echo(exchange):
+        connection = exchange.connection
+        while True:
+            connection.sock.sendall(connection.data)
+            connection.data = b""
+            connection.more()
 
 
-def is_running(daemon, pid):
-    """Those that nobody waits for any more are taken off by init."""
-    if pid == daemon.process.pid:
-        return daemon.process.is_running()
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def switching(request, start, auth, scripted, certs):
+    """switching(then=…, lines=…): a daemon in front of a scripted upstream that agrees; the upstream is daemon.upstream."""
+
+    def make(then=None, proxy="", lines="", **options):
+        server = scripted(Switching(then, **options), certs=certs if request.param else None)
+        lines += f"\nca_file = {certs.ca}" if request.param else ""
+        daemon = start(one_route(auth.credential(), server.url, upstream=lines), proxy)
+        daemon.upstream, daemon.tls = server, request.param
+        return daemon
+
+    return make
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_not_one_client_is_refused_over_upgrades(upgradeable, tmp_path, workers):
-    path, port = tmp_path / "proxy.sock", free_port()
-    daemon = upgradeable(f"workers = {workers}\nlisten = 127.0.0.1:{port}\nlisten = unix:{path}")
-    clients, pid = Newcomers([port, path]), daemon.process.pid
-    with contextlib.ExitStack() as stack:
-        stack.callback(clients.stop)
-        for _ in range(UPGRADES):
-            pid = upgrade(daemon, pid)
-            clients.wait_more()
-    assert daemon.process.process.returncode == 0
-    assert clients.count >= 20 * UPGRADES
-    os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: not is_running(daemon, pid), 20, "the last one's end")
-    assert daemon.log.count("event=stopped") == UPGRADES + 1
-    assert not path.exists(), "the last one takes its socket with it"
-    assert not REPORT.search(daemon.log), daemon.log
+def switch(client, fields=ASK, behind=b"", **options):
+    client.send(client.head(fields=fields, **options).encode() + behind)
+    head = client.read_until(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n"), head
+    return head
 
 
-def test_requests_under_way_end_in_the_process_before(upgradeable, upstream):
-    go_on = threading.Event()
+# -- the question and its answer -----------------------------------------------------------------
 
-    def slow(exchange):
-        assert exchange.request.target != "/slow" or go_on.wait(20)
-        exchange.answer(body=b"done")
 
-    upstream.on = slow
-    port = free_port()
-    daemon = upgradeable(f"listen = 127.0.0.1:{port}\ndrain_timeout = 20s")
-    with daemon.client() as busy, daemon.client() as idle:
-        assert idle.ask().status == 200
-        busy.request(target="/slow")
-        upstream.wait_requests(2)
-        os.kill(daemon.process.pid, signal.SIGUSR2)
-        next_pid = int(daemon.wait_log(r"event=upgraded pid=(\d+)", 30)[1])
-        assert idle.is_closed_by_peer()
-        assert daemon.ask().status == 200
-        assert daemon.process.is_running()
+def test_HS12_HS13_both_sides_agree(switching):
+    daemon = switching()
+    with daemon.client() as client:
+        head = switch(client).lower()
+        assert b"connection: upgrade\r\n" in head and b"upgrade: websocket\r\n" in head and b"x-accept: y\r\n" in head
+        assert b"content-length" not in head and b"transfer-encoding" not in head
+        client.send(b"hello")
+        assert client.read_until(b"hello")
+    request = daemon.upstream.last
+    assert request.get("Upgrade") == "websocket" and request.get("Connection") == "Upgrade"
+    assert request.token and request.get("Content-Length") is None
+
+
+@pytest.mark.parametrize(
+    "lines, asked, offered",
+    [
+        ("", "websocket", "websocket"),
+        ("", "WebSocket", "WebSocket"),
+        ("", "h2c, websocket, foo/2", "websocket"),
+        ("upgrade = websocket foo/2 bar", "bar, Foo/2,foo/1", "bar, Foo/2"),
+        ("", "h2c", None),
+        ("", "websocket/13", None),
+        ("upgrade = none", "websocket", None),
+        ("upgrade = none", "none", None),
+        ("upgrade = foo", "websocket", None),
+    ],
+)
+def test_HS13_only_what_is_allowed_is_offered(simple, upstream, lines, asked, offered):
+    answer = simple(upstream_lines=lines).ask(fields=["Connection: keep-alive, Upgrade", f"Upgrade: {asked}", "HTTP2-Settings: x"])
+    assert answer.status == 200 and answer.get("Upgrade") is None and answer.get("Connection") == "close"
+    assert upstream.last.get("Upgrade") == offered
+    assert upstream.last.get("Connection") == ("Upgrade" if offered else None)
+    assert upstream.last.get("HTTP2-Settings") is None
+
+
+@pytest.mark.parametrize(
+    "fields, version, body",
+    [
+        (["Upgrade: websocket"], "HTTP/1.1", b""),
+        (["Connection: Upgrade"], "HTTP/1.1", b""),
+        (ASK, "HTTP/1.0", b""),
+        ([*ASK, "Content-Length: 0"], "HTTP/1.1", b""),
+        ([*ASK, "Content-Length: 4"], "HTTP/1.1", b"body"),
+        ([*ASK, "Transfer-Encoding: chunked"], "HTTP/1.1", b"0\r\n\r\n"),
+    ],
+    ids=["no Connection", "no Upgrade", "HTTP/1.0", "length 0", "length", "chunked"],
+)
+def test_HS13_nothing_is_offered_that_could_not_be_kept(simple, upstream, fields, version, body):
+    with simple().client() as client:
+        client.send(client.head("POST", fields=fields, version=version).encode() + body)
+        assert client.response("POST").status == 200
+    assert upstream.last.get("Upgrade") is None and upstream.last.get("Connection") is None
+
+
+def test_trailers_and_upgrade_in_one_question(simple, upstream):
+    simple().ask(fields=["Connection: TE, Upgrade", "TE: trailers", "Upgrade: websocket"])
+    assert upstream.last.get("Connection") == "TE, Upgrade" and upstream.last.get("TE") == "trailers"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n",
+        b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 101 X\r\n\r\n",
+        b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.0 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ],
+    ids=repr,
+)
+def test_HS12_another_protocol_than_those_offered_is_refused(simple, upstream, answer):
+    upstream.on = Switching(lambda exchange: exchange.wait_peer_closed(), answer)
+    refused = simple().ask(fields=ASK)
+    assert (refused.status, refused.kind) == (502, "upstream-malformed")
+    upstream.wait_no_connections()
+
+
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden", "404 Not Found", "426 Upgrade Required", "500 X"])
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+def test_HS14_another_answer_is_an_ordinary_one_and_ends_the_connection(simple, upstream, status, framing):
+    """What the client sent behind its question may be of the other protocol: it is no request."""
+    heads = {"length": b"Content-Length: 5\r\n\r\nhello", "chunked": b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "close": b"\r\nhello"}
+
+    def handler(exchange):
+        exchange.send(f"HTTP/1.1 {status}\r\nX-A: b\r\n".encode() + heads[framing])
+        if framing == "close":
+            exchange.close()
+
+    upstream.on = handler
+    daemon = simple()
+    with daemon.client() as client:
+        client.send(client.head(fields=ASK) + client.head(target="/smuggled"))
+        answer = client.response()
+        assert (answer.status, answer.body, answer.get("X-A")) == (int(status[:3]), b"hello", "b")
+        assert answer.get("Connection") == "close" and client.is_closed_by_peer()
+    assert daemon.ask(target="/after").status == int(status[:3])
+    assert [request.target for request in upstream.requests] == ["/", "/after"]
+
+
+def test_a_refused_token_is_renewed_before_the_switch(start, token_server, scripted):
+    tokens = token_server(token_answer("first"), token_answer("second"))
+    agree = Switching()
+
+    def handler(exchange):
+        if exchange.request.token == "first":
+            exchange.answer("401 Unauthorized", fields=[("WWW-Authenticate", "Bearer")])
+        else:
+            agree(exchange)
+
+    server = scripted(handler)
+    with start(one_route(tokens.credential(), server.url)).client() as client:
+        switch(client)
+        client.send(b"hello")
+        assert client.read_until(b"hello")
+    assert server.tokens() == ["first", "second"]
+    assert [request.get("Upgrade") for request in server.requests] == ["websocket"] * 2
+
+
+def test_HS12_interim_responses_may_come_first(switching):
+    daemon = switching(answer=b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + AGREED)
+    with daemon.client() as client:
+        client.request(fields=ASK)
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 103 ")
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+        client.send(b"hello")
+        assert client.read_until(b"hello")
+
+
+def test_requests_before_it_on_the_same_connection(switching):
+    daemon = switching()
+    agree, server = daemon.upstream.on, daemon.upstream
+    server.on = lambda exchange: agree(exchange) if exchange.request.get("Upgrade") else exchange.answer(body=b"plain")
+    with daemon.client() as client:
+        client.send(client.head(target="/1") + client.head(target="/2") + client.head(target="/3", fields=ASK) + "early")
+        assert client.response().body == b"plain" and client.response().body == b"plain"
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+        assert client.read_until(b"early")
+
+
+# -- bytes ---------------------------------------------------------------------------------------
+
+
+def test_bytes_behind_the_question_wait_for_the_answer(switching):
+    """They reach the upstream, in their order, but not before it has agreed."""
+    asked, go_on, seen = threading.Event(), threading.Event(), []
+
+    class Late(Switching):
+        def __call__(self, exchange):
+            asked.set()
+            assert go_on.wait(20)
+            sock = exchange.connection.sock
+            if not isinstance(sock, ssl.SSLSocket):
+                sock.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    sock.recv(1)
+                sock.setblocking(True)
+            seen.append(exchange.connection.data)
+            super().__call__(exchange)
+
+    daemon = switching()
+    daemon.upstream.on = Late()
+    behind = b"first" + os.urandom(40_000) + b"last"
+    with daemon.client() as client:
+        client.send(client.head(fields=ASK).encode() + behind[:10_000])
+        assert asked.wait(20)
+        client.send(behind[10_000:])
         go_on.set()
-        assert busy.response().body == b"done"
-        assert daemon.process.wait_exit() == 0
-    os.kill(next_pid, signal.SIGTERM)
-    wait_until(lambda: daemon.log.count("event=stopped") == 2, 20, "the end of both")
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+        assert client.read_until(b"last") == behind
+    assert seen == [b""]
 
 
-def test_a_successor_that_does_not_come_up_changes_nothing(upgradeable, auth, upstream):
-    port = free_port()
-    daemon = upgradeable(f"listen = 127.0.0.1:{port}")
-    daemon.config.write_text("[upstream\n")
-    daemon.process.signal(signal.SIGUSR2)
-    daemon.wait_log("event=upgrade.failed")
-    assert daemon.ask().status == 200 and "event=stopping" not in daemon.log
-    # And the next try is as good as the first.
-    daemon.write(one_route(auth.credential(), upstream.url), f"listen = 127.0.0.1:{port}")
-    pid = upgrade(daemon, daemon.process.pid)
-    assert daemon.ask().status == 200
-    os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: daemon.log.count("event=stopped") == 2, 20, "the end of both")
+def test_bytes_behind_the_answer_come_along(switching):
+    def then(exchange):
+        exchange.wait_peer_closed()
+
+    daemon = switching(then, answer=AGREED + b"early bird")
+    with daemon.client() as client:
+        switch(client)
+        assert client.read_until(b"early bird") == b"early bird"
 
 
-def test_workers_listeners_and_header_limit_may_change(upgradeable, auth, upstream, tmp_path):
-    """What a reload cannot do."""
-    text, ports = one_route(auth.credential(), upstream.url), [free_port() for _ in range(3)]
-    path = tmp_path / "proxy.sock"
-    daemon = upgradeable(f"workers = 3\nlisten = 127.0.0.1:{ports[0]}\nlisten = 127.0.0.1:{ports[1]}\nlisten = unix:{path}")
-    pid = daemon.process.pid
-    for workers in (1, 4, 2):
-        daemon.write(
-            text, f"workers = {workers}\nheader_limit = 32k\nlisten = 127.0.0.1:{ports[0]}\nlisten = 127.0.0.1:{ports[2]}"
-        )
-        pid = upgrade(daemon, pid)
-        assert f"event=ready workers={workers}" in daemon.log
-        for _ in range(20):
-            for port in (ports[0], ports[2]):
-                with RawClient(port) as client:
-                    assert client.ask(fields=[f"X-Large: {'x' * 20000}"]).status == 200
-        with pytest.raises(OSError):
-            RawClient(ports[1])
-        assert not path.exists()
-    os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: not is_running(daemon, pid), 20, "its end")
-    assert not REPORT.search(daemon.log), daemon.log
+def test_bytes_of_any_kind_pass_unchanged(switching):
+    daemon = switching()
+    data = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n" + bytes(range(256)) + b"\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"
+    with daemon.client() as client:
+        switch(client)
+        for byte in data:
+            client.send(bytes([byte]))
+        client.send(b"<end>")
+        assert client.read_until(b"<end>") == data + b"<end>"
 
 
-def test_a_manager_and_the_pid_file_are_told(upgradeable, tmp_path):
-    notes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    notes.bind(str(tmp_path / "notify"))
-    notes.settimeout(20)
-    pid_file, port = tmp_path / "pid", free_port()
-    daemon = upgradeable(f"listen = 127.0.0.1:{port}\npid_file = {pid_file}", env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
-    pid = upgrade(daemon, daemon.process.pid)
+def test_large_amounts_both_ways_at_once(switching):
+    daemon = switching()
+    total, block = 64 << 20, os.urandom(1 << 16)
+    with daemon.client(timeout=60) as client:
+        switch(client)
+
+        def send():
+            for _ in range(total // len(block)):
+                client.send(block)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        got, digest = len(client.data), hashlib.sha256(client.data)
+        while got < total:
+            data = client.sock.recv(1 << 20)
+            assert data
+            got += len(data)
+            digest.update(data)
+        sender.join(30)
+    assert digest.digest() == hashlib.sha256(block * (total // len(block))).digest()
+
+
+def stalled(counter):
+    """Until the counter stands still; its value then."""
+    last = [-1, 0]
+
+    def is_still():
+        last[1] = last[1] + 1 if counter[0] == last[0] else 0
+        last[0] = counter[0]
+        return counter[0] and last[1] > 50
+
+    wait_until(is_still, 30, "the sender stands still")
+    return counter[0]
+
+
+def test_back_pressure_of_the_client_stops_the_upstream(switching):
+    sent, total, block = [0], 64 << 20, os.urandom(1 << 16)
+
+    def then(exchange):
+        while sent[0] < total:
+            exchange.send(block)
+            sent[0] += len(block)
+
+    daemon = switching(then)
+    with daemon.client(timeout=60) as client:
+        switch(client)
+        assert stalled(sent) < 32 << 20
+        got = client.data + client._fill_exactly(total - len(client.data))
+        assert got == block * (total // len(block))
+        wait_until(lambda: sent[0] == total, 20, "all is sent")
+
+
+def test_back_pressure_of_the_upstream_stops_the_client(switching):
+    go_on, sent, total, block, got = threading.Event(), [0], 64 << 20, b"z" * (1 << 16), []
+
+    def then(exchange):
+        assert go_on.wait(60)
+        got.append(sum(len(exchange.connection.exactly(1 << 16)) for _ in range(total >> 16)))
+        exchange.send(b"thanks")
+
+    daemon = switching(then)
+    with daemon.client(timeout=60) as client:
+        switch(client)
+
+        def send():
+            while sent[0] < total:
+                client.send(block)
+                sent[0] += len(block)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        assert stalled(sent) < 32 << 20
+        go_on.set()
+        assert client.read_until(b"thanks")
+        sender.join(20)
+    assert got == [total]
+
+
+# -- ends ----------------------------------------------------------------------------------------
+
+
+def test_half_close_of_the_client(switching):
+    """The upstream sees the end of what the client sends, and can still answer."""
     got = []
-    while f"MAINPID={pid}" not in got:
-        got += notes.recv(4096).decode().splitlines()
-    assert got.count("READY=1") >= 1 and "STOPPING=1" not in got
-    assert pid_file.read_text() == f"{pid}\n"
-    os.kill(pid, signal.SIGTERM)
-    while "STOPPING=1" not in got:
-        got += notes.recv(4096).decode().splitlines()
-    wait_until(lambda: not pid_file.exists(), 20, "the file to go")
-    notes.close()
+
+    def then(exchange):
+        try:
+            while True:
+                exchange.connection.more()
+        except Exception:
+            got.append(exchange.connection.data)
+        exchange.send(b"the last word")
+
+    daemon = switching(then)
+    with daemon.client() as client:
+        switch(client)
+        client.send(b"all of it")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.read_to_end() == b"the last word"
+    assert got == [b"all of it"]
+    daemon.wait_log('event=tunnel.closed .*bytes_up=9 bytes_down=13')
 
 
-def test_sockets_of_a_manager_are_handed_on(upgradeable, tmp_path, auth, upstream):
-    with listener() as sock:
-        port = sock.getsockname()[1]
-        config = write_config(tmp_path, one_route(auth.credential(), upstream.url), "listen = fd:web\nworkers = 2")
-        daemon = activated(config, [sock], ["web"]).wait_ready()
-        pid = daemon.process.pid
-        for _ in range(3):
-            pid = upgrade(daemon, pid)
-            with RawClient(port) as client:
-                assert client.ask().status == 200
-        os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: not is_running(daemon, pid), 20, "its end")
-        with RawClient(port):
-            pass
-    assert not REPORT.search(daemon.log), daemon.log
+def test_half_close_of_the_upstream(start, auth, scripted):
+    got = []
+
+    def then(exchange):
+        exchange.send(b"the last word")
+        exchange.connection.sock.shutdown(socket.SHUT_WR)
+        got.append(exchange.connection.exactly(5))
+
+    server = scripted(Switching(then))
+    with start(one_route(auth.credential(), server.url)).client() as client:
+        switch(client)
+        assert client.read_to_end() == b"the last word"
+        client.send(b"still")
+        wait_until(lambda: got == [b"still"], 10, "it arrives")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_not_one_client_is_refused_over_restarts_with_a_managers_sockets(tmp_path, auth, upstream, workers):
-    """Stopped, then started again: meanwhile clients wait in a queue that outlives us."""
-    with listener() as sock:
-        config = write_config(tmp_path, one_route(auth.credential(), upstream.url), f"listen = fd:web\nworkers = {workers}")
-        daemon = activated(config, [sock], ["web"]).wait_ready()
-        clients = Newcomers([sock.getsockname()[1]])
-        with contextlib.ExitStack() as stack:
-            stack.callback(clients.stop)
-            for _ in range(UPGRADES):
-                daemon.stop()
-                daemon = activated(config, [sock], ["web"]).wait_ready()
-                clients.wait_more()
-        daemon.stop()
-        assert clients.count >= 20 * UPGRADES
+@pytest.mark.parametrize("rude", [False, True], ids=["close", "reset"])
+@pytest.mark.parametrize("side", ["client", "upstream"])
+def test_an_end_of_either_side_ends_the_other(switching, side, rude):
+    def then(exchange):
+        if side == "upstream":
+            exchange.connection.exactly(1)
+            exchange.reset() if rude else exchange.close()
+        else:
+            exchange.wait_peer_closed(20)
+
+    daemon = switching(then)
+    with daemon.client() as client:
+        switch(client)
+        if side == "client":
+            client.reset() if rude else client.close()
+        else:
+            client.send(b"x")
+            client.read_to_end(reset_is_fine=True)
+    daemon.upstream.wait_no_connections()
+    daemon.wait_log("event=tunnel.closed")
+    assert daemon.ask(target="/smuggled").body == b"SMUGGLED"
 
 
-def test_two_processes_do_not_share_an_address_by_mistake(simple, auth, upstream, tmp_path):
-    port = free_port()
-    daemon = simple(f"listen = 127.0.0.1:{port}\nworkers = 2")
-    config = write_config(tmp_path, one_route(auth.credential(), upstream.url), f"listen = 127.0.0.1:{port}\nworkers = 2", "b.ini")
-    second = Bearerd(config)
-    assert second.process.wait_exit() == 1
-    assert f"127.0.0.1:{port}" in second.log and "in use" in second.log
-    assert daemon.ask().status == 200
+def test_idle_tunnels_are_closed(switching):
+    daemon = switching(lines="tunnel_idle_timeout = 300ms")
+    with daemon.client() as client:
+        switch(client)
+        assert client.read_to_end(reset_is_fine=True) == b""
+    daemon.wait_log('event=tunnel.closed .*tunnel_idle_timeout')
+    daemon.upstream.wait_no_connections()
+
+
+def test_and_only_idle_ones(switching):
+    """Longer than the limit in all, with bytes one way only."""
+    daemon = switching(lambda exchange: exchange.wait_peer_closed(20), lines="tunnel_idle_timeout = 1500ms")
+    with daemon.client() as client:
+        switch(client)
+        for _ in range(8):
+            threading.Event().wait(0.3)  # the pace of the sender is what is tested
+            client.send(b"x")
+        client.sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.sock.recv(1)
+
+
+def test_request_timeout_ends_with_the_handshake(switching):
+    daemon = switching(proxy="request_timeout = 500ms\nbody_timeout = 500ms\nkeepalive_timeout = 500ms", lines="idle_timeout = 500ms")
+    with daemon.client() as client:
+        switch(client)
+        threading.Event().wait(1.2)
+        client.send(b"hello")
+        assert client.read_until(b"hello")
+
+
+def test_but_holds_for_the_handshake(simple, upstream):
+    upstream.on = lambda exchange: exchange.wait_peer_closed(20)
+    assert simple(proxy="request_timeout = 300ms").ask(fields=ASK).kind == "request-timeout"
+
+
+def test_tunnels_count_as_connections(switching):
+    daemon = switching(proxy="workers = 1\nmax_connections = 1")
+    first = daemon.client()
+    switch(first)
+    with daemon.client() as second:
+        second.request(target="/smuggled")
+        second.sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            second.sock.recv(1)
+        first.close()
+        second.sock.settimeout(20)
+        assert second.response().body == b"SMUGGLED"
+
+
+def test_draining_lets_them_go_on_for_a_while_and_no_longer(switching):
+    daemon = switching(proxy="drain_timeout = 1s")
+    with daemon.client() as client:
+        switch(client)
+        daemon.process.signal(signal.SIGTERM)
+        daemon.wait_log("stopping")
+        client.send(b"still there")
+        assert client.read_until(b"still there")
+        assert client.read_to_end(reset_is_fine=True) == b""
+        daemon.check_end(daemon.process.wait_exit())
+
+
+def test_draining_ends_with_the_last_of_them(switching):
+    daemon = switching(proxy="drain_timeout = 60s")
+    with daemon.client() as client:
+        switch(client)
+        daemon.process.signal(signal.SIGTERM)
+        daemon.wait_log("stopping")
+    daemon.check_end(daemon.process.wait_exit(20))
+
+
+def test_a_client_that_leaves_before_the_answer(switching):
+    asked = threading.Event()
+
+    def handler(exchange):
+        asked.set()
+        exchange.wait_peer_closed(20)
+
+    daemon = switching()
+    daemon.upstream.on = handler
+    with daemon.client() as client:
+        client.request(fields=ASK)
+        assert asked.wait(20)
+    daemon.upstream.wait_no_connections()
+
+
+def test_over_a_unix_socket(start, auth, scripted, tmp_path):
+    server = scripted(Switching())
+    daemon = start(one_route(auth.credential(), server.url), f"listen = unix:{tmp_path}/proxy.sock")
+    with RawClient(f"{tmp_path}/proxy.sock") as client:
+        switch(client)
+        client.send(b"hello")
+        assert client.read_until(b"hello")
+    daemon.wait_log("event=tunnel.closed")
