@@ -61,6 +61,7 @@ enum config_auth_method {
 #define AUTH_METHODS (AUTH_NONE + 1)
 enum config_replay { REPLAY_NO, REPLAY_YES, REPLAY_SAFE_METHODS };
 enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
+enum config_connect { CONNECT_REFUSE, CONNECT_TUNNEL };
 enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
 enum config_client_auth { CLIENT_AUTH_REPLACE, CLIENT_AUTH_KEEP, CLIENT_AUTH_REJECT };
 
@@ -226,6 +227,9 @@ struct config {
     struct secret *client_key;                         // NULL: none
     uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t request_timeout_ms, drain_timeout_ms;
+    int connect;                         // enum config_connect
+    struct config_strings connect_hosts; // host:port, lower case
+    uint64_t connect_timeout_ms, tunnel_idle_timeout_ms;
     uint64_t listen_mode; // unix sockets: file mode
     struct config_store store;
     // [log]

@@ -50,6 +50,7 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
     struct server_config server = {
         .header_limit = (size_t)settings->header_limit,
         .max_connections = share,
+        .takes_connect = settings->connect == CONNECT_TUNNEL,
         .header_timeout_ms = settings->header_timeout_ms,
         .body_timeout_ms = settings->body_timeout_ms,
         .keepalive_timeout_ms = settings->keepalive_timeout_ms,

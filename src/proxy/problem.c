@@ -13,6 +13,7 @@ static const struct problem_kind kinds[] = {
     {"ambiguous-path", "Servers would read this path in different ways", "http_request_error"},
     {"body-too-large", "The request body is too large", "http_request_denied"},
     {"connect-not-supported", "CONNECT is not supported", "http_request_denied"},
+    {"connect-not-allowed", "No tunnel may lead there", "http_request_denied"},
     {"method-not-allowed", "This method is not forwarded", "http_request_denied"},
     {"host-not-allowed", "This Host is not allowed", "http_request_denied"},
     {"origin-not-allowed", "Web pages of this origin may not call", "http_request_denied"},

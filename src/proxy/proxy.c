@@ -40,6 +40,7 @@ struct proxy *proxy_new(struct loop *loop, const struct policy *policy, struct l
     proxy->loop = loop;
     proxy->policy = policy;
     proxy->view = view;
+    proxy->links = links;
     snprintf(proxy->instance, sizeof proxy->instance, "%s", instance);
     list_init(&proxy->spare);
     proxy->nonces = mem_array(config->upstream_count, sizeof(char *));
