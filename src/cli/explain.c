@@ -10,7 +10,9 @@
 #include "cli/command.h"
 #include "proxy/connect.h"
 #include "proxy/inject.h"
+#include "proxy/override.h"
 #include "proxy/policy.h"
+#include "proxy/trace.h"
 
 #define HEAD_MAX      (1u << 20)
 #define LISTEN_TO_ANY "127.0.0.1:8080" // when the configuration leaves the port to the system
@@ -134,6 +136,22 @@ static void placeholder_init(struct token *token, const struct config_credential
         (struct token){.header_name = str_of(credential->header), .header_value = buf_str(text)};
 }
 
+// What bearerd would make up itself.
+static void names_describe(const struct question *question, struct inject_input *input)
+{
+    const struct config *config = question->policy->config;
+    static char later[TRACE_PARENT_LEN];
+    if (config->request_id == REQUEST_ID_MAKE && !fields_find(input->fields, STR("X-Request-Id")))
+        input->request_id = STR("<new id>");
+    if (!config->trace)
+        return;
+    enum trace_parent parent = trace_parent(input->fields, later);
+    input->drops_tracestate = parent == TRACE_BROKEN || !trace_state_fits(input->fields);
+    if (parent != TRACE_VALID)
+        input->traceparent =
+            parent == TRACE_LATER ? (struct str){later, sizeof later} : STR("<new trace>");
+}
+
 static bool head_build(const struct question *question, struct buf *out)
 {
     const struct config_route *route = question->choice.route;
@@ -146,7 +164,7 @@ static bool head_build(const struct question *question, struct buf *out)
         placeholder_init(&tokens[i], route->slots[i]->credential, &texts[i]);
         views[i] = &tokens[i];
     }
-    const struct inject_input input = {
+    struct inject_input input = {
         .method = question->method,
         .rest = question->choice.rest,
         .query = question->target.query,
@@ -155,7 +173,10 @@ static bool head_build(const struct question *question, struct buf *out)
         .upstream = question->choice.upstream,
         .route = route,
         .tokens = views,
+        .peer = STR("127.0.0.1"),
+        .host = question->host,
     };
+    names_describe(question, &input);
     bool is_built = !is_refused(inject_check(&input)) && inject_head(&input, out);
     for (size_t i = 0; i < count; i++)
         buf_fini(&texts[i]);
@@ -188,6 +209,7 @@ static int explain_route(struct question *question)
         .is_absolute = question->target.form == TARGET_ABSOLUTE,
         .is_unix = is_unix,
         .uid = (uint32_t)getuid(),
+        .method = question->method,
         .fields = &question->fields,
     };
     if (is_refused(caller_check(question->policy->callers, &caller)))
@@ -200,7 +222,11 @@ static int explain_route(struct question *question)
             printf("upstream    %s  %s\n", upstream->name, upstream->url.text);
         return EXIT_FAILED;
     }
-    return explain_head(question);
+    const struct override_input override = {
+        question->policy->routes, question->method,  &question->target,
+        question->host,           &question->fields, &question->choice,
+    };
+    return is_refused(override_check(&override)) ? EXIT_FAILED : explain_head(question);
 }
 
 static int explain_connect(const struct question *question)

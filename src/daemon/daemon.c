@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/descriptors.h"
 #include "daemon/worker.h"
 #include "http/server.h"
 
@@ -19,6 +20,8 @@
 struct daemon {
     struct config *config;
     struct policy *policy;
+    struct crowd *crowd;  // NULL without max_connections_per_client
+    uint64_t clients_max; // max_connections, or what descriptors suffice for
     struct loop *loop;
     struct keeper *keeper;
     struct config_strings bound; // as many as config->listen
@@ -100,6 +103,8 @@ static bool daemon_build_workers(struct daemon *daemon, struct err *err)
             .listen_fds = &daemon->listen_fds[i * per_worker],
             .listen_fd_count = per_worker,
             .worker_count = daemon->worker_count,
+            .clients_max = daemon->clients_max,
+            .crowd = daemon->crowd,
             .on_stopped = on_worker_stopped,
             .arg = daemon,
         };
@@ -127,6 +132,9 @@ struct daemon *daemon_new(struct config *config, struct err *err)
     unsigned random = 0;
     daemon->config = config_ref(config);
     daemon->worker_count = (size_t)config->workers;
+    daemon->clients_max = descriptors_prepare(config);
+    if (config->max_connections_per_client)
+        daemon->crowd = crowd_new(config->max_connections_per_client);
     if (getrandom(&random, sizeof random, 0) != sizeof random)
         random = (unsigned)clock_boottime_us();
     snprintf(daemon->instance, sizeof daemon->instance, "bearerd-%08x", random);
@@ -147,6 +155,7 @@ void daemon_free(struct daemon *daemon)
     for (size_t i = 0; daemon->workers && i < daemon->worker_count; i++)
         worker_free(daemon->workers[i]);
     mem_free(daemon->workers);
+    crowd_free(daemon->crowd);
     keeper_free(daemon->keeper);
     policy_free(daemon->policy);
     loop_free(daemon->loop);
@@ -231,6 +240,7 @@ bool daemon_run(struct daemon *daemon, struct err *err)
         for (size_t i = 0; i < daemon->bound.count; i++)
             log_info("listening", F_TEXT("address", daemon->bound.items[i]));
         log_info("ready", F_NUM("workers", daemon->worker_count));
+        daemon_let_pages_go();
         loop_run(daemon->loop);
         log_info("stopped");
     }

@@ -27,8 +27,10 @@ void daemon_free(struct daemon *daemon);
 const char *daemon_address(const struct daemon *daemon, size_t i);
 
 // Process-wide preparation, once, before any thread: ignores SIGPIPE, umask, core dumps off, clears
-// environment variables that would change what libraries do, raises the descriptor limit,
-// initialises libcurl.
+// environment variables that would change what libraries do, initialises libcurl.
 bool daemon_prepare_process(struct err *err) WARN_UNUSED;
+
+// Unmaps the pages of programs and libraries that starting needed and running does not.
+void daemon_let_pages_go(void);
 
 #endif

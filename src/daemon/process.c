@@ -27,16 +27,6 @@ static void clear_environment(void)
         unsetenv(names[i]);
 }
 
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit))
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit))
-        log_warn("process.descriptor_limit", F_TEXT("why", strerror(errno)));
-}
-
 bool daemon_prepare_process(struct err *err)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -49,7 +39,6 @@ bool daemon_prepare_process(struct err *err)
     sigprocmask(SIG_BLOCK, &stop_signals, NULL);
     umask(077);
     clear_environment();
-    raise_descriptor_limit();
     struct rlimit no_core = {0, 0};
     if (setrlimit(RLIMIT_CORE, &no_core) || prctl(PR_SET_DUMPABLE, 0) ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

@@ -46,7 +46,7 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
     worker->view = view_new(worker->loop, config->keeper, settings->slot_count);
     worker->proxy =
         proxy_new(worker->loop, config->policy, worker->links, worker->view, config->instance);
-    uint64_t share = (settings->max_connections + config->worker_count - 1) / config->worker_count;
+    uint64_t share = (config->clients_max + config->worker_count - 1) / config->worker_count;
     struct server_config server = {
         .header_limit = (size_t)settings->header_limit,
         .max_connections = share,
@@ -54,6 +54,8 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
         .header_timeout_ms = settings->header_timeout_ms,
         .body_timeout_ms = settings->body_timeout_ms,
         .keepalive_timeout_ms = settings->keepalive_timeout_ms,
+        .body_min_rate = settings->body_min_rate,
+        .crowd = config->crowd,
     };
     worker->server = server_new(worker->loop, &server, proxy_server_ops(), worker->proxy, err);
     if (!worker->server)

@@ -18,7 +18,9 @@ struct worker_config {
     const char *instance;  // of this process, for Via
     const int *listen_fds; // borrowed; must stay open while the worker lives
     size_t listen_fd_count;
-    size_t worker_count; // that share max_connections
+    size_t worker_count;  // that share …
+    uint64_t clients_max; // … these client connections
+    struct crowd *crowd;  // of all workers; NULL: no limit per client
     // Called on the worker's thread when its loop has ended.
     void (*on_stopped)(void *arg);
     void *arg;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -84,38 +85,21 @@ static void on_tick(struct timer *timer)
 
 // -- connections -------------------------------------------------------------------------------
 
-void conn_break(struct conn *conn)
+// Drops what was written and is not taken yet, too.
+void conn_reset(const struct conn *conn)
 {
-    const struct req *req = conn->req;
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-    // A body that ends with the connection would look whole behind an orderly end: dissolving the
-    // connection resets it.
-    if (req && req->ends_by_close && !connect(conn->fd, &nobody, sizeof nobody))
-        return;
-    shutdown(conn->fd, SHUT_RDWR);
+    if (connect(conn->fd, &nobody, sizeof nobody)) // dissolves the connection
+        shutdown(conn->fd, SHUT_RDWR);
 }
 
-static void on_deadline(struct timer *timer)
+void conn_break(const struct conn *conn)
 {
-    // libmicrohttpd's own limit is on inactivity: a byte now and then would hold a connection for
-    // ever.
-    struct conn *conn = CONTAINER_OF(timer, struct conn, deadline);
-    struct req *req = conn->req;
-    log_debug("client.too_slow", F_NUM("fd", conn->fd));
-    if (req && req->hand)
-        hand_on_deadline(req->hand);
-    else if (req && req->is_draining && req->response)
-        hand_start(req, false); // it waits for the answer before it sends the rest
+    // A body that ends with the connection would look whole behind an orderly end.
+    if (conn->req && conn->req->ends_by_close)
+        conn_reset(conn);
     else
-        conn_break(conn);
-}
-
-void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
-{
-    if (delay_ms)
-        timer_start(conn->server->loop, &conn->deadline, delay_ms);
-    else
-        timer_disarm(&conn->deadline);
+        shutdown(conn->fd, SHUT_RDWR);
 }
 
 void conn_init(struct conn *conn, struct server *server, int fd)
@@ -133,8 +117,7 @@ void conn_init(struct conn *conn, struct server *server, int fd)
     conn->peer_uid = UINT32_MAX;
     if (conn->is_unix && !getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len))
         conn->peer_uid = peer.uid;
-    timer_init(&conn->deadline, on_deadline);
-    conn_set_deadline(conn, server->config.header_timeout_ms);
+    conn_init_deadline(conn);
     list_append(&server->conns, &conn->link);
     server->conn_count++;
 }
@@ -144,6 +127,7 @@ void conn_fini(struct conn *conn)
     timer_stop(conn->server->loop, &conn->deadline);
     list_remove(&conn->link);
     conn->server->conn_count--;
+    conn_leave(conn);
 }
 
 static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
@@ -153,6 +137,7 @@ static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     conn->mhd = mhd;
     conn_init(conn, server, info ? info->connect_fd : -1);
+    conn_enter(conn);
     return conn;
 }
 
@@ -182,8 +167,10 @@ void server_add_connection(struct server *server, bool is_unix, int fd)
     struct sockaddr_storage address = {.ss_family = is_unix ? AF_UNIX : AF_INET};
     // When this fails it has closed the descriptor.
     if (MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address,
-                           sizeof(struct sockaddr_in)) != MHD_YES)
+                           sizeof(struct sockaddr_in)) != MHD_YES) {
         log_warn("client.not_accepted", F_TEXT("why", strerror(errno)));
+        server_forget(server, fd);
+    }
     server_want_run(server);
 }
 
@@ -200,11 +187,28 @@ static void server_watch_listeners(struct server *server, bool on)
     }
 }
 
-// Newcomers wait in the backlog until somebody leaves; the sweep looks again.
-static void server_pause_accepting(struct server *server)
+static bool server_has_newcomer(const struct server *server)
 {
+    if (server->is_draining)
+        return false;
+    for (struct list *link = server->listeners.next; link != &server->listeners;
+         link = link->next) {
+        const struct listener *listener = CONTAINER_OF(link, struct listener, link);
+        struct pollfd look = {.fd = listener->watch.fd, .events = POLLIN};
+        if (poll(&look, 1, 0) > 0)
+            return true;
+    }
+    return false;
+}
+
+// Newcomers wait in the backlog until somebody leaves, or is made to; the sweep looks again.
+static void server_be_full(struct server *server)
+{
+    bool has_room = server_has_newcomer(server) && server_make_room(server);
     server_watch_listeners(server, false);
-    timer_start(server->loop, &server->sweep_timer, SWEEP_MS);
+    // Looking for who idles walks over all connections: the more there are, the more seldom.
+    timer_start(server->loop, &server->sweep_timer,
+                has_room ? 1 + server->conn_count / 1000 : SWEEP_MS);
 }
 
 static bool is_resource_error(int code)
@@ -219,12 +223,17 @@ static void on_listener_ready(struct watch *watch, unsigned ready)
     struct server *server = listener->server;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         if (server->conn_count >= server->config.max_connections) {
-            server_pause_accepting(server);
+            server_be_full(server);
             return;
         }
-        int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof address;
+        int fd =
+            accept4(watch->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             server->is_out_of_resources = false;
+            if (!server_admit(server, fd, &address))
+                continue;
             if (server->config.takes_connect)
                 raw_accept(server, fd);
             else
@@ -233,7 +242,7 @@ static void on_listener_ready(struct watch *watch, unsigned ready)
             if (!server->is_out_of_resources)
                 log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
             server->is_out_of_resources = true; // said once, until an accept works again
-            server_pause_accepting(server);
+            server_be_full(server);
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
             return;
@@ -291,13 +300,12 @@ static bool server_watch_suspended(struct server *server)
 static void on_sweep(struct timer *timer)
 {
     struct server *server = CONTAINER_OF(timer, struct server, sweep_timer);
-    bool again = server_watch_suspended(server);
+    if (server_watch_suspended(server))
+        timer_start(server->loop, timer, SWEEP_MS);
     if (server->conn_count < server->config.max_connections)
         server_watch_listeners(server, true);
     else
-        again = true;
-    if (again)
-        timer_start(server->loop, timer, SWEEP_MS);
+        server_be_full(server);
 }
 
 // -- life --------------------------------------------------------------------------------------
@@ -311,11 +319,12 @@ static size_t keep_encoded(void *arg, struct MHD_Connection *mhd, char *text)
 
 static struct MHD_Daemon *server_start_daemon(struct server *server)
 {
-    // On inactivity in any state: the real limits are our own deadlines.
+    // On inactivity in any state. The real limits are our own deadlines; this one must not come
+    // before them, and does not see what a slow client takes out of the kernel's buffers.
     uint64_t limit_ms = server->config.keepalive_timeout_ms > server->config.body_timeout_ms
                             ? server->config.keepalive_timeout_ms
                             : server->config.body_timeout_ms;
-    uint64_t seconds = limit_ms / 1000 + 2;
+    uint64_t seconds = limit_ms / 1000 + 3600;
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)server->config.header_limit, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)server->config.max_connections + 1, NULL},
@@ -345,6 +354,7 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
     server->parked_max = server->parses_in_place ? PARKED_MAX : 0; // tried with 0.9.75 alone
     list_init(&server->listeners);
     list_init(&server->conns);
+    list_init(&server->newcomers);
     list_init(&server->suspended);
     list_init(&server->spare);
     task_init(&server->run_task, on_run);
@@ -379,12 +389,6 @@ static void server_close_listeners(struct server *server)
         shutdown(listener->watch.fd, SHUT_RD);
     }
     server_watch_listeners(server, false);
-}
-
-static bool conn_has_input(const struct conn *conn)
-{
-    char byte;
-    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void server_drain(struct server *server)
@@ -435,6 +439,7 @@ void server_free(struct server *server)
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
     task_cancel(&server->run_task);
+    server_forget_all(server);
     while ((link = list_take_first(&server->spare)))
         req_free(CONTAINER_OF(link, struct req, suspended_link));
     mem_free(server);

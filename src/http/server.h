@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "http/crowd.h"
 #include "http/headers.h"
 
 struct server;
@@ -52,6 +53,9 @@ struct server_ops {
     // Returns how many bytes it took.
     size_t (*on_body)(struct request *request, struct str bytes);
     void (*on_body_end)(struct request *request); // may call request_trailers()
+    // The body comes too slowly. The answer, if there is none yet, does not wait for the rest of
+    // it; without one the connection is broken off. May be NULL.
+    void (*on_late)(struct request *request);
     // Fills out; returns the count, or PULL_WAIT, PULL_END, PULL_ABORT (the client sees a broken
     // body).
     ssize_t (*on_pull)(struct request *request, char *out, size_t out_max);
@@ -83,6 +87,8 @@ struct server_config {
     uint64_t max_connections;
     bool takes_connect; // CONNECT comes with may_tunnel; costs each new connection a look
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
+    uint64_t body_min_rate; // bytes a second, on average of body_timeout; 0: any
+    struct crowd *crowd;    // borrowed, shared by the servers of a process; NULL: no limit
 };
 
 struct server *server_new(struct loop *loop, const struct server_config *config,
@@ -96,6 +102,9 @@ void server_drain(struct server *server);
 size_t server_connection_count(const struct server *server);
 // Bytes of response head (fields and their ": ", CRLF) that still fit into the connection's pool.
 size_t request_reply_room(struct request *request);
+// The client's address as text; empty when it came over a unix socket.
+#define REQUEST_PEER_MAX 46
+struct str request_peer(struct request *request, char out[REQUEST_PEER_MAX]);
 const char *server_library_version(void);
 
 // Can a reply begin while the request's body comes? It costs the connection, so it is said of long

@@ -37,7 +37,8 @@ void *handler_on_target(void *arg, const char *target, struct MHD_Connection *mh
     // Cookies it copies into the pool to parse them, but only the first Cookie field: this one.
     MHD_set_connection_value_n(mhd, MHD_HEADER_KIND, decoy_name, sizeof decoy_name - 1, decoy_value,
                                sizeof decoy_value - 1);
-    conn_set_deadline(conn, server->config.header_timeout_ms);
+    if (conn->has_asked) // the first head's time runs since the connection was made
+        conn_set_deadline(conn, server->config.header_timeout_ms);
     return req;
 }
 

@@ -32,7 +32,9 @@ struct server {
     struct timer sweep_timer; // arms the watches of connections suspended for a while
     struct list listeners;
     struct list conns;
-    struct list suspended; // of struct req, oldest first
+    struct list newcomers;   // see server_admit.c; empty without a crowd
+    uint64_t turned_away_ms; // when that was last said
+    struct list suspended;   // of struct req, oldest first
     // Requests that wait for their answer without being suspended, and what they make necessary:
     // libmicrohttpd then always says that there is work, so what it has to go on with is counted.
     size_t parked_count, parked_max; // requests that wait without being suspended
@@ -43,6 +45,13 @@ struct server {
     size_t conn_count, spare_count;
 };
 
+struct pace { // see server_pace.c
+    bool is_on, is_reply;
+    uint64_t moved; // bytes from the client, or for it, since the last look
+    uint64_t mark;  // what the socket said at the last look
+    uint64_t purse_ms, looked_ms;
+};
+
 struct conn {
     struct list link;
     struct server *server;
@@ -50,8 +59,12 @@ struct conn {
     int fd;
     bool is_raw, is_unix;
     uint32_t peer_uid;
+    bool has_asked;  // one request or more is over
+    bool is_counted; // in the crowd, as this client
+    struct crowd_client client;
     struct req *req;       // the request under way, or NULL
     struct timer deadline; // the client owes us something until then
+    struct pace pace;
 };
 
 enum req_phase {
@@ -73,6 +86,7 @@ struct req {
     enum req_phase phase;
     bool was_announced; // the handler knows of it: on_end is owed
     bool is_accepted, is_draining, is_suspended, is_parked, is_gone;
+    bool is_late;        // the body comes too slowly: the answer does not wait for it
     bool ends_by_close;  // the end of the reply's body is the end of the connection
     bool has_body_bytes; // some of its body came
     struct MHD_UpgradeResponseHandle *switched; // not yet given back
@@ -103,8 +117,31 @@ void server_add_connection(struct server *server, bool is_unix, int fd); // take
 void server_owe_runs(struct server *server, unsigned count);             // behind the one under way
 void conn_init(struct conn *conn, struct server *server, int fd);
 void conn_fini(struct conn *conn);
-void conn_break(struct conn *conn); // so that no reply under way can look whole
+void conn_break(const struct conn *conn); // so that no reply under way can look whole
+void conn_reset(const struct conn *conn); // the same, and what was sent of it is dropped
+
+// server_pace.c
+void conn_init_deadline(struct conn *conn);                   // of the first head
 void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none
+// From here on the client sends a body or takes a reply, at the pace that is asked for …
+void conn_start_pace(struct conn *conn, bool is_reply);
+void conn_move(struct conn *conn, size_t len); // … these are so many bytes of it …
+void conn_pause_pace(struct conn *conn);       // … and now it is not its turn, until conn_move()
+
+// server_admit.c
+// False: the client has too many connections, was told so, and fd is closed.
+bool server_admit(struct server *server, int fd, const struct sockaddr_storage *address);
+void server_forget(struct server *server, int fd); // it was admitted and will not become a conn
+void server_forget_all(struct server *server);
+void conn_enter(struct conn *conn);
+void conn_leave(const struct conn *conn);
+bool conn_has_input(const struct conn *conn); // not yet read
+bool server_make_room(struct server *server); // closes the connection that idles longest, if any
+
+// server_say.c
+enum saying_kind { SAY_HEAD_TOO_LARGE, SAY_LATE_HEAD, SAY_TOO_MANY_CONNECTIONS };
+void conn_say(const struct conn *conn, enum saying_kind kind);
+void socket_say(int fd, enum saying_kind kind);
 
 // server_head.c
 struct guard_verdict req_check_head(struct req *req, const char *method, const char *version);

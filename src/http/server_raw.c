@@ -48,8 +48,10 @@ static void raw_free(struct raw *raw)
         req_end(raw->conn.req, is_complete && !req->is_gone);
     }
     conn_fini(&raw->conn);
-    if (!raw->is_handed_over)
+    if (!raw->is_handed_over) {
+        server_forget(server, raw->conn.fd);
         close(raw->conn.fd);
+    }
     buf_fini(&raw->head);
     buf_fini(&raw->answer);
     mem_free(raw);
@@ -217,6 +219,7 @@ static bool raw_greet(struct raw *raw, bool has_ended)
         return false;
     }
     raw->state = RAW_HEAD;
+    conn_enter(&raw->conn);
     return true;
 }
 

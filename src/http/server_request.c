@@ -5,7 +5,6 @@
 // before the callback returns; a suspended connection is ended by resuming it and refusing the next
 // call.
 #include <microhttpd.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -154,7 +153,7 @@ static enum MHD_Result req_queue(struct req *req)
     req->phase = REQ_REPLYING;
     req_unpark(req);
     server_owe_runs(req->server, 2); // to write it, to see that it was written
-    conn_set_deadline(req->conn, req->server->config.body_timeout_ms); // to take it
+    conn_start_pace(req->conn, true);
     if (req->ends_by_close)
         req_reset_on_close(req, true);
     enum MHD_Result result = MHD_queue_response(req->mhd, (unsigned)req->status, response);
@@ -180,29 +179,12 @@ static enum MHD_Result req_after_head(struct req *req)
     if (!req_has_body(req) || req->is_accepted) {
         req->phase = REQ_BODY;
         server_owe_runs(req->server, req_has_body(req) ? 2 : 0); // 100 Continue
-        conn_set_deadline(req->conn, req_has_body(req) ? req->server->config.body_timeout_ms : 0);
+        if (req_has_body(req))
+            conn_start_pace(req->conn, false);
         return MHD_YES;
     }
     req_suspend(req);
     return MHD_YES;
-}
-
-// By hand, for when libmicrohttpd has no room in its pool to say it.
-static void conn_say_too_large(const struct conn *conn)
-{
-#define TOO_LARGE_BODY                                                                             \
-    "{\"type\":\"urn:bearerd:problem:malformed-request\",\"title\":\"The request is malformed\","  \
-    "\"status\":431,\"detail\":\"the request head is larger than header_limit\"}\n"
-    char text[512];
-    int len = snprintf(text, sizeof text,
-                       "HTTP/1.1 431 Request Header Fields Too Large\r\n"
-                       "Content-Type: application/problem+json\r\n"
-                       "Proxy-Status: bearerd; error=http_request_error\r\n"
-                       "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
-                       sizeof TOO_LARGE_BODY - 1, TOO_LARGE_BODY);
-    // The connection is closed whether or not this gets through.
-    if (send(conn->fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        log_debug("client.gone", F_NUM("fd", conn->fd));
 }
 
 static enum MHD_Result req_on_head(struct req *req, const char *method, const char *version)
@@ -221,13 +203,15 @@ static enum MHD_Result req_on_head(struct req *req, const char *method, const ch
     pub->is_unix = req->conn->is_unix;
     pub->peer_uid = req->conn->peer_uid;
     if (request_reply_room(pub) < REPLY_ROOM_MIN) {
-        conn_say_too_large(req->conn);
+        conn_say(req->conn, SAY_HEAD_TOO_LARGE);
         return MHD_NO;
     }
     req->was_announced = true;
     if (verdict.status) {
         log_debug("request.refused", F_NUM("status", verdict.status), F_TEXT("why", verdict.why));
         server->ops->on_refused(server->arg, pub, verdict.status, verdict.why);
+        if (req->hand)
+            return MHD_YES; // it is suspended
         return req->response ? req_queue(req) : MHD_NO;
     }
     req_read_framing(req);
@@ -247,7 +231,7 @@ static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *l
     }
     req->has_body_bytes = true;
     if (!req->hand) // else the handler's limits tell of a standstill
-        conn_set_deadline(req->conn, req->server->config.body_timeout_ms);
+        conn_move(req->conn, *len);
     size_t taken = req->server->ops->on_body(&req->pub, (struct str){bytes, *len});
     *len -= taken;
     if (req->hand && !hand_overlaps(req->hand)) {
@@ -260,7 +244,7 @@ static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *l
     } else if (*len) {
         // Not suspending here would make libmicrohttpd spin.
         if (!req->hand)
-            conn_set_deadline(req->conn, 0);
+            conn_pause_pace(req->conn);
         req_suspend(req);
     }
     return MHD_YES;
@@ -310,7 +294,7 @@ enum MHD_Result handler_on_call(void *arg, struct MHD_Connection *mhd, const cha
 // twice, and then closes without having sent a byte or told of the request's end.
 void req_abandon(struct req *req)
 {
-    conn_say_too_large(req->conn);
+    conn_say(req->conn, SAY_HEAD_TOO_LARGE);
     req_end(req, false);
 }
 
@@ -325,6 +309,7 @@ void handler_on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     if (!req)
         return;
     struct conn *conn = req->conn;
+    conn->has_asked = true;
     bool is_complete =
         req->hand ? hand_is_complete(req->hand) : code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     is_complete = is_complete && !req->is_gone;

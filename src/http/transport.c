@@ -168,19 +168,34 @@ static void on_idle_timer(struct timer *timer)
     }
 }
 
-bool lease_take(struct pool *pool, struct lease *lease)
+// Those for whom no connection is on its way.
+static size_t pool_queue_len(const struct pool *pool)
+{
+    size_t coming = pool->count.connecting;
+    return pool->count.waiting > coming ? pool->count.waiting - coming : 0;
+}
+
+bool lease_is_queued(const struct lease *lease)
+{
+    return pool_queue_len(lease->pool) > 0;
+}
+
+enum lease_result lease_take(struct pool *pool, struct lease *lease)
 {
     lease->pool = pool;
     lease->link = NULL;
     struct member *member = lease->wants_fresh ? NULL : pool_take_idle(pool);
     if (member) {
         member_lease(member, lease, true);
-        return true;
+        return LEASE_NOW;
     }
     list_append(&pool->waiting, &lease->queue_link);
     pool->count.waiting++;
     pool_connect_for_waiting(pool);
-    return false;
+    if (pool_queue_len(pool) <= pool->config.waiting_max)
+        return LEASE_LATER;
+    lease_end(lease, false);
+    return LEASE_REFUSED;
 }
 
 void lease_end(struct lease *lease, bool is_reusable)

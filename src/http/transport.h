@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A worker's connections to one upstream: a pool of links, most recently used first, idle ones
-// watched, a ceiling on all, and a queue for those who wait. One pool per upstream and worker; it
-// knows no HTTP.
+// watched, a ceiling on all, and a bounded queue for those who wait. One pool per upstream and
+// worker; it knows no HTTP.
 #ifndef HTTP_TRANSPORT_H
 #define HTTP_TRANSPORT_H
 
@@ -16,6 +16,7 @@ struct pool_config {
     struct link_target target; // borrowed strings: must outlive the pool
     size_t connections_max;    // all: on their way up, in use, idle
     size_t idle_max;
+    size_t waiting_max;       // leases that wait while connections_max is reached
     uint64_t idle_timeout_ms; // an idle one is closed after that
 };
 
@@ -30,15 +31,21 @@ struct lease {
     struct link *link; // while it is out
     bool is_reused;    // has carried requests before
     bool wants_fresh;  // only a connection that is new
-    // Exactly one of both, later, from the loop; only if lease_take() said false.
+    // Exactly one of both, later, from the loop; only if lease_take() said LEASE_LATER.
     void (*on_link)(struct lease *lease);
     void (*on_failed)(struct lease *lease, enum link_error error, const char *why);
     // While it is out.
     void (*on_ready)(struct lease *lease, bool is_hangup);
 };
 
-// True: lease->link is set at once. False: on_link or on_failed follows.
-bool lease_take(struct pool *pool, struct lease *lease) WARN_UNUSED;
+enum lease_result {
+    LEASE_NOW,    // lease->link is set
+    LEASE_LATER,  // on_link or on_failed follows
+    LEASE_REFUSED // too many wait already; the lease is not out
+};
+enum lease_result lease_take(struct pool *pool, struct lease *lease) WARN_UNUSED;
+// Of one that waits: until somebody gives a connection back, since no more may be opened?
+bool lease_is_queued(const struct lease *lease);
 // Ends the lease or the wait for it. is_reusable: the link is exactly between two messages.
 void lease_end(struct lease *lease, bool is_reusable);
 

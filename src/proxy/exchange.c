@@ -4,8 +4,10 @@
 // tokens its route asks for: exchange_send() is reached only with all of them in hand.
 #include "base/log.h"
 #include "http/server.h"
+#include "proxy/exchange_about.h"
 #include "proxy/hops.h"
 #include "proxy/inject.h"
+#include "proxy/override.h"
 #include "proxy/proxy_private.h"
 
 const struct config *config_of(const struct exchange *exchange)
@@ -71,10 +73,14 @@ static bool exchange_check_caller(struct exchange *exchange)
             exchange->target.form == TARGET_ABSOLUTE || exchange->target.form == TARGET_AUTHORITY,
         .is_unix = request->is_unix,
         .uid = request->peer_uid,
+        .method = request->method,
         .fields = &request->fields,
     };
     struct caller_verdict verdict = caller_check(exchange->proxy->policy->callers, &caller);
-    if (verdict.status)
+    exchange_note_page(exchange);
+    if (verdict.status == CALLER_PREFLIGHT)
+        exchange_answer_preflight(exchange);
+    else if (verdict.status)
         exchange_fail(exchange, verdict.status, verdict.type, verdict.why);
     return !verdict.status;
 }
@@ -134,9 +140,18 @@ struct inject_input exchange_inject_input(const struct exchange *exchange)
 
 static bool exchange_check_route(struct exchange *exchange)
 {
-    exchange->choice = route_find(exchange->proxy->policy->routes, exchange->request->method,
-                                  &exchange->target, exchange->host);
+    const struct override_input override = {
+        exchange->proxy->policy->routes,
+        exchange->request->method,
+        &exchange->target,
+        exchange->host,
+        &exchange->request->fields,
+        &exchange->choice,
+    };
+    exchange->choice = route_find(override.table, override.method, override.target, override.host);
     struct caller_verdict verdict = route_refusal(exchange->choice.verdict);
+    if (!verdict.status)
+        verdict = override_check(&override);
     if (!verdict.status) {
         struct inject_input input = exchange_inject_input(exchange);
         verdict = inject_check(&input);
@@ -144,6 +159,19 @@ static bool exchange_check_route(struct exchange *exchange)
     if (verdict.status)
         exchange_fail(exchange, verdict.status, verdict.type, verdict.why);
     return !verdict.status;
+}
+
+static bool exchange_check_load(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    if (proxy->requests_max && proxy->request_count >= proxy->requests_max) {
+        exchange_problem(exchange, &(struct problem){503, "overloaded",
+                                                     "max_requests requests are under way", 1});
+        return false;
+    }
+    proxy->request_count++;
+    exchange->is_counted = true;
+    return true;
 }
 
 // -- life ---------------------------------------------------------------------------------------
@@ -174,7 +202,8 @@ void exchange_start(struct proxy *proxy, struct request *request)
     bool is_connect = exchange_is_connect(exchange);
     if (!exchange_check_method(exchange) || !exchange_check_target(exchange) ||
         !exchange_check_caller(exchange) || !exchange_check_size(exchange) ||
-        !exchange_check_hops(exchange) || (!is_connect && !exchange_check_route(exchange)))
+        !exchange_check_hops(exchange) || (!is_connect && !exchange_check_route(exchange)) ||
+        !exchange_check_load(exchange))
         return;
     const struct config_route *route = exchange->choice.route;
     uint64_t limit_ms =
@@ -250,6 +279,12 @@ void exchange_end_body(struct request *request)
         exchange_reply(exchange);
 }
 
+void exchange_give_up_body(struct request *request)
+{
+    exchange_fail(request->user, 408, "client-timeout",
+                  "the request body came more slowly than body_timeout and body_min_rate allow");
+}
+
 // -- what the upstream leg tells ---------------------------------------------------------------
 
 static void on_head(struct forward *forward)
@@ -285,7 +320,7 @@ static void on_failed(struct forward *forward, enum forward_error error, const c
 {
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
     log_warn("upstream.failed", F_TEXT("upstream", exchange->choice.upstream->name),
-             F_TEXT("why", why));
+             F_TEXT("why", why), F_STR("id", exchange_request_id(exchange)));
     exchange_upstream_problem(exchange, error, why);
 }
 
@@ -317,6 +352,7 @@ const struct forward_ops exchange_forward_ops = {
     .on_room = on_room,
     .on_data = on_data,
     .on_refusal = on_refusal,
+    .on_retry = exchange_write_again,
 };
 
 // -- life --------------------------------------------------------------------------------------
@@ -356,6 +392,8 @@ void exchange_end(struct request *request, bool is_complete)
     buf_clear(&exchange->offer);
     if (exchange->problem_body.ptr)
         buf_fini(&exchange->problem_body);
+    exchange->proxy->request_count -= exchange->is_counted;
+    exchange->is_counted = false;
     exchange->request = NULL;
     exchange->choice = (struct route_choice){0};
     exchange->target = (struct target){0};
@@ -368,5 +406,6 @@ void exchange_end(struct request *request, bool is_complete)
     exchange->overlaps = false;
     exchange->body_len = 0;
     exchange->status = 0;
+    exchange_forget(exchange);
     exchange_release(exchange);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "proxy/exchange_about.h"
 #include "proxy/proxy_private.h"
 #include "proxy/trailer.h"
 
@@ -23,7 +24,8 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem)
     timer_disarm(&exchange->token_timer);
     timer_disarm(&exchange->whole_timer);
     forward_end(&exchange->forward);
-    problem_reply(exchange->request, problem, &exchange->problem_body);
+    const struct problem_about about = exchange_about(exchange);
+    problem_reply(exchange->request, problem, &about, &exchange->problem_body);
 }
 
 void exchange_tell_options(struct exchange *exchange)
@@ -75,6 +77,8 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
                          0},
         [FORWARD_CONNECT_TIMEOUT] = {504, "upstream-connect-timeout",
                                      "no connection to the upstream within connect_timeout", 0},
+        [FORWARD_BUSY] = {503, "upstream-busy",
+                          "all max_connections connections to the upstream are in use", 1},
         [FORWARD_FIRST_BYTE_TIMEOUT] = {504, "upstream-timeout",
                                         "no response from the upstream within first_byte_timeout",
                                         0},
@@ -88,13 +92,17 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
         [FORWARD_HEAD_TOO_LARGE] = {502, "upstream-head-too-large",
                                     "the upstream's response head does not fit into header_limit",
                                     0},
+        [FORWARD_EXHAUSTED] = {503, "overloaded",
+                               "there is nothing left to make a connection with; the log says what",
+                               1},
         [FORWARD_LOCAL] = {502, "internal",
                            "the connection to the upstream could not be set up; the log says why",
                            0},
     };
     // Words of TLS libraries stay in the log; why there is no connection is for whoever has to mend
     // it.
-    bool is_telling = error == FORWARD_UNREACHABLE || error == FORWARD_CONNECT_TIMEOUT;
+    bool is_telling =
+        error == FORWARD_UNREACHABLE || error == FORWARD_CONNECT_TIMEOUT || error == FORWARD_BUSY;
     struct problem problem = problems[error];
     char detail[512];
     snprintf(detail, sizeof detail, "%s (upstream %s%s%s)", problem.detail,
@@ -105,41 +113,38 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
 
 // -- the upstream's response -------------------------------------------------------------------
 
-static bool is_dropped(const struct exchange *exchange, const struct connection_names *names,
-                       const struct field *field)
+// May the names of the trailers that are to come go in front?
+static bool exchange_tells_trailers(const struct exchange *exchange)
 {
-    if (field->name.len == 7 && str_eq_nocase(field->name, STR("Trailer")))
-        return exchange->request->minor == 0 || exchange->forward.response.framing != H1_CHUNKED ||
-               !trailer_names_may_pass(field->value);
-    return connection_names_has(names, field->name) ||
-           str_eq_nocase(field->name, STR("Content-Length")); // framing is the server's
+    return exchange->request->minor == 1 && exchange->forward.response.framing == H1_CHUNKED;
 }
 
 bool exchange_copy_fields(struct exchange *exchange)
 {
-    const struct h1_response *response = &exchange->forward.response;
+    const struct config_upstream *upstream = exchange->choice.upstream;
+    const struct answer_input input = {
+        .fields = &exchange->forward.response.fields,
+        .upstream = upstream,
+        .route = exchange->choice.route,
+        .marks = upstream->scrub && exchange->sent.marks.count ? &exchange->sent.marks : NULL,
+        .origin = exchange->origin,
+        .drops_cors = config_of(exchange)->cors == CORS_ANSWER,
+        .drops_nonce = exchange->sent.is_bound,
+        .adds_via = exchange->target.form == TARGET_ABSOLUTE,
+        .was_injected = exchange->sent.is_any,
+        .tells_trailers = exchange_tells_trailers(exchange),
+    };
     struct fields *out = &exchange->proxy->reply_fields;
-    struct connection_names names;
-    connection_names_init(&names, &response->fields);
-    size_t len = 0;
+    struct answer_made made;
     out->count = 0;
-    // The head is gone when trailers come, and with it the names of those that would be hop-by-hop.
-    exchange->passes_trailers = exchange->request->minor == 1 && !names.count;
-    for (size_t i = 0; i < response->fields.count; i++) {
-        struct field field = response->fields.items[i];
-        if (is_dropped(exchange, &names, &field))
-            continue;
-        if (exchange->sent.is_bound && str_eq_nocase(field.name, STR("DPoP-Nonce")))
-            continue; // it was for us
-        len += field.name.len + field.value.len + 4;
-        if (!fields_add(out, field.name, field.value))
-            return false;
-    }
-    // RFC 9110 7.6.3: a proxy must; a gateway need not, and bearerd is one for origin-form.
-    if (exchange->target.form == TARGET_ABSOLUTE &&
-        !fields_add(out, STR("Via"), STR("1.1 bearerd")))
+    if (!answer_fields(&input, out, &made))
         return false;
-    return len <= request_reply_room(exchange->request);
+    // The head is gone when trailers come, and with it the names of those that would be hop-by-hop.
+    exchange->passes_trailers = exchange->request->minor == 1 && !made.connection_names;
+    if (made.scrubbed.len)
+        log_warn("response.token_dropped", F_TEXT("upstream", upstream->name),
+                 F_STR("field", made.scrubbed), F_STR("id", exchange_request_id(exchange)));
+    return made.len <= request_reply_room(exchange->request);
 }
 
 void exchange_pass_interim(struct exchange *exchange)
@@ -162,6 +167,13 @@ static void exchange_set_body(struct exchange *exchange, struct reply *reply)
     }
 }
 
+// RFC 9112 9.3: another proxy in between, which knows nothing of keep-alive, may have passed that
+// wish on.
+static bool is_http10_proxying(const struct exchange *exchange)
+{
+    return exchange->request->minor == 0 && exchange->target.form == TARGET_ABSOLUTE;
+}
+
 void exchange_reply(struct exchange *exchange)
 {
     if (exchange->has_replied)
@@ -177,7 +189,8 @@ void exchange_reply(struct exchange *exchange)
         .status = exchange->forward.response.status,
         .fields = &exchange->proxy->reply_fields,
         // Upgrades are not passed on; what the client sent behind one may be of the other protocol.
-        .close = fields_find(&exchange->request->fields, STR("Upgrade")) != NULL,
+        .close = fields_find(&exchange->request->fields, STR("Upgrade")) != NULL ||
+                 is_http10_proxying(exchange),
         .overlaps = exchange->overlaps,
     };
     exchange->has_replied = true;
@@ -208,17 +221,19 @@ ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
     ssize_t got = forward_pull(&exchange->forward, out, out_max);
     if (got == FORWARD_CUT)
         log_warn("upstream.cut", F_TEXT("upstream", exchange->choice.upstream->name),
-                 F_TEXT("why", exchange->forward.cut_why));
+                 F_TEXT("why", exchange->forward.cut_why),
+                 F_STR("id", exchange_request_id(exchange)));
     if (got == FORWARD_END)
         exchange_pass_trailers(exchange);
     return got;
 }
 
-void exchange_log(const struct exchange *exchange, bool is_complete)
+void exchange_log(struct exchange *exchange, bool is_complete)
 {
     const struct request *request = exchange->request;
     const struct route_choice *choice = &exchange->choice;
-    log_info("request", F_STR("method", request->method), F_STR("path", exchange->target.path),
+    log_info("request", F_STR("id", exchange_request_id(exchange)),
+             F_STR("method", request->method), F_STR("path", exchange->target.path),
              F_TEXT("upstream", choice->upstream ? choice->upstream->name : "-"),
              F_TEXT("route", choice->route ? choice->route->name : "-"),
              F_NUM("status", exchange->status), F_TEXT("end", is_complete ? "complete" : "broken"),

@@ -33,6 +33,36 @@ void forward_release(struct forward *forward)
 
 // -- sending -----------------------------------------------------------------------------------
 
+static bool forward_renew_head(struct forward *forward);
+static void forward_flush_soon(struct forward *forward);
+
+static void forward_await_link(struct forward *forward)
+{
+    const struct forward_limits *limits = &forward->limits;
+    forward->is_queued = lease_is_queued(&forward->lease);
+    timer_start(forward->loop, &forward->timer,
+                forward->is_queued ? limits->queue_timeout_ms : limits->connect_timeout_ms);
+}
+
+static void forward_open(struct forward *forward, bool wants_fresh)
+{
+    forward->lease.wants_fresh = wants_fresh;
+    forward->phase = FORWARD_LEASING;
+    switch (lease_take(forward->pool, &forward->lease)) {
+    case LEASE_NOW:
+        forward->phase = FORWARD_HEAD;
+        forward_flush_soon(forward);
+        break;
+    case LEASE_LATER:
+        forward_await_link(forward);
+        break;
+    case LEASE_REFUSED:
+        forward->is_queued = true;
+        timer_start(forward->loop, &forward->timer, 0); // told from the loop
+        break;
+    }
+}
+
 // The connection broke before any byte of the response. A pooled one may have been closed by the
 // upstream while the request was on its way: try once more on a new one, if sending twice does no
 // harm.
@@ -45,17 +75,17 @@ void forward_broke(struct forward *forward, const char *why)
         forward_fail(forward, FORWARD_CLOSED, why);
         return;
     }
+    if (forward->head_is_once && !forward_renew_head(forward)) {
+        forward_fail(forward, FORWARD_CLOSED, why);
+        return;
+    }
     log_debug("upstream.retried", F_TEXT("why", why));
     forward->was_retried = true;
     forward->is_broken = false;
     lease_end(&forward->lease, false);
     forward->out_sent = 0;
     forward->awaits_head = false;
-    forward->lease.wants_fresh = true;
-    forward->phase = FORWARD_LEASING;
-    timer_start(forward->loop, &forward->timer, forward->limits.connect_timeout_ms);
-    if (lease_take(forward->pool, &forward->lease))
-        forward_fail(forward, FORWARD_LOCAL, "a new connection was asked for"); // cannot happen
+    forward_open(forward, true);
 }
 
 // The head bears the access token: no copy of it may stay behind the buffer's end, which no later
@@ -156,8 +186,11 @@ static void on_lease(struct lease *lease)
 static void on_lease_failed(struct lease *lease, enum link_error error, const char *why)
 {
     static const enum forward_error errors[] = {
-        [LINK_OK] = FORWARD_LOCAL,    [LINK_UNREACHABLE] = FORWARD_UNREACHABLE,
-        [LINK_TLS] = FORWARD_TLS,     [LINK_TIMEOUT] = FORWARD_CONNECT_TIMEOUT,
+        [LINK_OK] = FORWARD_LOCAL,
+        [LINK_UNREACHABLE] = FORWARD_UNREACHABLE,
+        [LINK_TLS] = FORWARD_TLS,
+        [LINK_TIMEOUT] = FORWARD_CONNECT_TIMEOUT,
+        [LINK_EXHAUSTED] = FORWARD_EXHAUSTED,
         [LINK_LOCAL] = FORWARD_LOCAL,
     };
     forward_fail(CONTAINER_OF(lease, struct forward, lease), errors[error], why);
@@ -248,12 +281,24 @@ static void on_ready(struct lease *lease, bool is_hangup)
     }
 }
 
+static void forward_give_up_lease(struct forward *forward)
+{
+    bool is_refused = !forward->lease.pool;
+    if (!forward->is_queued)
+        forward_fail(forward, FORWARD_CONNECT_TIMEOUT, "no connection in time");
+    else if (is_refused || lease_is_queued(&forward->lease))
+        forward_fail(forward, FORWARD_BUSY,
+                     is_refused ? "max_queue requests wait already" : "none came free in time");
+    else
+        forward_await_link(forward); // one is on its way now
+}
+
 static void on_timer(struct timer *timer)
 {
     struct forward *forward = CONTAINER_OF(timer, struct forward, timer);
     switch (forward->phase) {
     case FORWARD_LEASING:
-        forward_fail(forward, FORWARD_CONNECT_TIMEOUT, "no connection came free in time");
+        forward_give_up_lease(forward);
         break;
     case FORWARD_HEAD:
         if (forward->is_broken) {
@@ -315,18 +360,6 @@ struct buf *forward_head(struct forward *forward, const struct forward_limits *l
     return &forward->out;
 }
 
-static void forward_open(struct forward *forward)
-{
-    forward->lease.wants_fresh = false;
-    forward->phase = FORWARD_LEASING;
-    if (lease_take(forward->pool, &forward->lease)) {
-        forward->phase = FORWARD_HEAD;
-        forward_flush_soon(forward);
-    } else {
-        timer_start(forward->loop, &forward->timer, forward->limits.connect_timeout_ms);
-    }
-}
-
 void forward_start(struct forward *forward, struct pool *pool,
                    const struct forward_request *request)
 {
@@ -335,10 +368,11 @@ void forward_start(struct forward *forward, struct pool *pool,
     forward->is_chunked = request->is_chunked;
     forward->is_head = request->is_head;
     forward->is_idempotent = request->is_idempotent;
+    forward->head_is_once = request->head_is_once;
     forward->may_switch = request->may_switch;
     forward->out_is_held = true;
     forward->out_is_over = !request->has_body;
-    forward_open(forward);
+    forward_open(forward, false);
 }
 
 static void buf_recycle(struct buf *buf)
@@ -354,6 +388,35 @@ bool forward_may_resend(const struct forward *forward)
            forward->out_sent == forward->out.len;
 }
 
+// What is behind the head goes out of the way of a new one.
+static struct buf *forward_lift_body(struct forward *forward)
+{
+    forward_drop_head(forward, forward->head_len);
+    struct buf empty = forward->held;
+    forward->held = forward->out;
+    forward->out = empty;
+    forward->out.max = forward->held.max;
+    buf_clear(&forward->out);
+    return &forward->out;
+}
+
+static void forward_put_back_body(struct forward *forward)
+{
+    forward->head_len = forward->out.len;
+    if (!buf_append(&forward->out, buf_str(&forward->held)))
+        log_error("upstream.buffer_full"); // cannot happen: the ceiling is twice a head and a body
+    mem_wipe(forward->held.ptr, forward->held.len);
+    buf_recycle(&forward->held);
+}
+
+// For the second try on a new connection. False: there is no head for it.
+static bool forward_renew_head(struct forward *forward)
+{
+    bool ok = forward->ops->on_retry(forward, forward_lift_body(forward));
+    forward_put_back_body(forward);
+    return ok;
+}
+
 struct buf *forward_resend_head(struct forward *forward)
 {
     struct str unused;
@@ -364,25 +427,15 @@ struct buf *forward_resend_head(struct forward *forward)
     buf_clear(&forward->in);
     forward->in_at = 0;
     forward->interim_count = 0;
-    forward_drop_head(forward, forward->head_len);
-    struct buf empty = forward->held;
-    forward->held = forward->out;
-    forward->out = empty;
-    forward->out.max = forward->held.max;
-    buf_clear(&forward->out);
-    return &forward->out;
+    return forward_lift_body(forward);
 }
 
 void forward_resend(struct forward *forward)
 {
-    forward->head_len = forward->out.len;
-    if (!buf_append(&forward->out, buf_str(&forward->held)))
-        log_error("upstream.buffer_full"); // cannot happen: the ceiling is twice a head and a body
-    mem_wipe(forward->held.ptr, forward->held.len);
-    buf_recycle(&forward->held);
+    forward_put_back_body(forward);
     forward->out_sent = 0;
     forward->was_retried = forward->awaits_head = false;
-    forward_open(forward);
+    forward_open(forward, false);
 }
 
 void forward_end(struct forward *forward)

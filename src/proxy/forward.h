@@ -18,11 +18,13 @@ enum forward_error {
     FORWARD_UNREACHABLE,
     FORWARD_TLS,
     FORWARD_CONNECT_TIMEOUT,
+    FORWARD_BUSY, // all connections are in use, and too many wait for one or it waited too long
     FORWARD_FIRST_BYTE_TIMEOUT,
     FORWARD_IDLE_TIMEOUT,
     FORWARD_CLOSED,    // before a whole response head
     FORWARD_MALFORMED, // not an HTTP/1.1 response two readers would agree on
     FORWARD_HEAD_TOO_LARGE,
+    FORWARD_EXHAUSTED, // bearerd has no descriptor or memory left for a connection
     FORWARD_LOCAL,
 };
 
@@ -43,12 +45,15 @@ struct forward_ops { // all called from the loop, never from inside a forward_�
     void (*on_data)(struct forward *forward); // forward_pull() has something to say
     // After on_head, while the request still goes on: the upstream takes no more of it.
     void (*on_refusal)(struct forward *forward);
+    // For requests with head_is_once: a pooled connection was dead, writes the head for the second
+    // try. False: it cannot be had.
+    bool (*on_retry)(struct forward *forward, struct buf *head);
 };
 
 struct forward_limits {
     size_t head_max;   // response head
     size_t buffer_max; // request bytes held for the upstream, head not counted
-    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
+    uint64_t connect_timeout_ms, queue_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
 };
 
 enum forward_phase {
@@ -78,6 +83,7 @@ struct forward {
     bool is_chunked;    // request body framing
     bool is_head;       // method is HEAD
     bool is_idempotent; // RFC 9110 9.2.2
+    bool head_is_once;  // it must not be sent twice
     bool may_switch;    // a 101 is an answer
     bool was_retried;
     struct buf in; // the response as it came
@@ -91,6 +97,7 @@ struct forward {
     bool is_broken;      // a write failed inside a call: the loop finds out
     bool out_is_dropped; // the rest of the request will not be sent
     bool awaits_head;    // the request is out, first_byte_timeout runs
+    bool is_queued;      // for a connection that comes free, queue_timeout runs
     bool was_cut;        // the response broke off …
     const char *cut_why; // … because of this, for logs
 };
@@ -102,7 +109,7 @@ void forward_fini(struct forward *forward);
 // The request head goes into forward_head()'s buffer, then forward_start() sends it.
 struct buf *forward_head(struct forward *forward, const struct forward_limits *limits);
 struct forward_request {
-    bool is_chunked, is_head, is_idempotent;
+    bool is_chunked, is_head, is_idempotent, head_is_once;
     bool may_switch; // it offers another protocol
     bool has_body;   // else the request is over with its head
 };

@@ -25,7 +25,13 @@ struct inject_input {
     // another: "bearerd-" and random hex digits, made once per process. Empty: "bearerd".
     struct str pseudonym;
     struct str proof; // of possession of a token's key (the DPoP field); empty: none
-    bool has_length;  // body framing decided by the caller
+    // What the upstream is told of the request, where that is wanted.
+    struct str peer;        // the client's address; empty: a unix socket (forwarded, x_forwarded)
+    struct str host;        // what the client asked for: normalised authority; may be empty
+    struct str request_id;  // instead of the client's X-Request-Id; empty: that stands
+    struct str traceparent; // instead of the client's; empty: that stands
+    bool drops_tracestate;
+    bool has_length; // body framing decided by the caller
     uint64_t content_length;
     bool is_chunked;
     bool client_is_http10;
@@ -38,6 +44,11 @@ struct inject_input {
 // client brings a credential that the route refuses, or an access_token in the query of a route
 // that injects one), 508 (it has been here before).
 struct caller_verdict inject_check(const struct inject_input *input);
+// Equal to programs that cannot tell `_` from `-` (CGI and its heirs), in any case.
+bool inject_names_are_alike(struct str a, struct str b);
+// Does the configuration keep this field of the client's from the upstream? route may be NULL.
+bool inject_removes(const struct config_upstream *upstream, const struct config_route *route,
+                    struct str name);
 // Do the Via fields name this pseudonym?
 bool inject_is_loop(const struct fields *fields, struct str pseudonym);
 

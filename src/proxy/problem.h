@@ -16,8 +16,14 @@ struct problem {
     bool close;             // what follows on the connection is not to be trusted
 };
 
+struct problem_about {     // the request, where it got that far
+    struct str request_id; // empty: none
+    struct str origin;     // of a web page that may read the answer; empty: none
+};
+
 // Answers the request. storage holds the body and must live until the request's on_end.
-void problem_reply(struct request *request, const struct problem *problem, struct buf *storage);
+void problem_reply(struct request *request, const struct problem *problem,
+                   const struct problem_about *about, struct buf *storage);
 
 // The kinds, for documentation and for `explain`: NULL past the end.
 struct problem_kind {

@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 #include "proxy/proxy_private.h"
+#include "token/tls_files.h"
 
-#define SPARE_MAX            1024
-#define POOL_IDLE_TIMEOUT_MS 55000 // below the 60 s and more after which servers commonly close
+#define SPARE_MAX 1024
 
 static struct pool *pool_of_upstream(struct loop *loop, struct link_context *links,
                                      const struct config_upstream *upstream)
@@ -19,15 +19,16 @@ static struct pool *pool_of_upstream(struct loop *loop, struct link_context *lin
                 .host = upstream->url.host,
                 .port = upstream->url.port,
                 .is_https = upstream->url.is_https,
-                .ca_file = upstream->tls.ca_file,
-                .cert_file = upstream->tls.cert_file,
-                .key_file = upstream->tls.key_file,
+                .tls = tls_files_options(&upstream->tls),
+                .tls_name = upstream->tls_name,
+                .unix_socket = upstream->socket,
                 .proxy = upstream->proxy,
                 .connect_timeout_ms = upstream->connect_timeout_ms,
             },
         .connections_max = (size_t)upstream->max_connections,
         .idle_max = (size_t)upstream->keepalive,
-        .idle_timeout_ms = POOL_IDLE_TIMEOUT_MS,
+        .idle_timeout_ms = upstream->keepalive_timeout_ms,
+        .waiting_max = (size_t)upstream->max_queue,
     };
     return pool_new(loop, links, &config);
 }
@@ -41,7 +42,10 @@ struct proxy *proxy_new(struct loop *loop, const struct policy *policy, struct l
     proxy->policy = policy;
     proxy->view = view;
     proxy->links = links;
+    // Its share, as with connections: a count of all workers' requests would be shared memory.
+    proxy->requests_max = (size_t)((config->max_requests + config->workers - 1) / config->workers);
     snprintf(proxy->instance, sizeof proxy->instance, "%s", instance);
+    ids_init(&proxy->ids);
     list_init(&proxy->spare);
     proxy->nonces = mem_array(config->upstream_count, sizeof(char *));
     proxy->pools = mem_array(config->upstream_count, sizeof(struct pool *));
@@ -108,6 +112,7 @@ const struct server_ops *proxy_server_ops(void)
         .on_refused = on_refused,
         .on_body = exchange_take_body,
         .on_body_end = exchange_end_body,
+        .on_late = exchange_give_up_body,
         .on_pull = exchange_pull,
         .on_switched = exchange_on_switched,
         .on_end = exchange_end,

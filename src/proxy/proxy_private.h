@@ -4,7 +4,9 @@
 #ifndef PROXY_PROXY_PRIVATE_H
 #define PROXY_PROXY_PRIVATE_H
 
+#include "proxy/answer.h"
 #include "proxy/forward.h"
+#include "proxy/ids.h"
 #include "proxy/inject.h"
 #include "proxy/problem.h"
 #include "proxy/proxy.h"
@@ -19,9 +21,11 @@ struct proxy {
     struct pool **pools; // by upstream index
     char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
     char instance[32];   // pseudonym of this process in Via
-    struct list spare;   // of struct exchange
+    size_t request_count, requests_max; // past the checks and not yet answered; max 0: any
+    struct list spare;                  // of struct exchange
     size_t spare_count;
     struct fields reply_fields; // filled and used within one call
+    struct ids ids;             // for requests and traces
     struct fields trailers;     // likewise
 };
 
@@ -31,6 +35,7 @@ struct proxy {
 struct sent_tokens {                        // what a 401 would be about
     uint64_t generations[ROUTE_TOKENS_MAX]; // by the route's slots; 0: that one was not sent
     bool is_any, is_bound;
+    struct answer_marks marks; // by which they are known again
 };
 
 // One request's life, from the head to the end of the answer. Kept and used again.
@@ -44,6 +49,7 @@ struct exchange {
     struct str host;
     struct view_waiter waiter;
     size_t waiting_slot;
+    bool is_counted;           // in request_count
     bool is_waiting;           // for a token
     bool is_again;             // the next sending is the second of the same request
     bool was_replayed;         // with a newer token, after a 401
@@ -66,6 +72,10 @@ struct exchange {
     int status;
     uint64_t start_us;
     struct buf problem_body;
+    // exchange_about.c's; empty: not yet asked for
+    struct str id, trace, origin;
+    bool drops_tracestate;
+    char id_bytes[IDS_LEN], trace_bytes[IDS_TRACE_LEN], peer_bytes[REQUEST_PEER_MAX];
 };
 
 // proxy.c
@@ -80,6 +90,7 @@ void exchange_start(struct proxy *proxy, struct request *request);
 void exchange_refuse(struct proxy *proxy, struct request *request, int status, const char *why);
 size_t exchange_take_body(struct request *request, struct str bytes);
 void exchange_end_body(struct request *request);
+void exchange_give_up_body(struct request *request); // the client sends it too slowly
 void exchange_end(struct request *request, bool is_complete);
 
 const struct config *config_of(const struct exchange *exchange);
@@ -90,6 +101,9 @@ struct inject_input exchange_inject_input(const struct exchange *exchange);
 // exchange_send.c
 void exchange_init_send(struct exchange *exchange);
 void exchange_get_tokens(struct exchange *exchange); // then sends the request
+// The head anew, with a proof of its own, for a second try on another connection. False: a token
+// has just expired, or there is no proof.
+bool exchange_write_again(struct forward *forward, struct buf *head);
 // The response is a refusal of the token that another one, or a nonce, may turn: true, and it is
 // not to be passed on now.
 bool exchange_try_again(struct exchange *exchange);
@@ -118,6 +132,6 @@ void exchange_reply(struct exchange *exchange);        // the upstream's respons
 bool exchange_copy_fields(struct exchange *exchange) WARN_UNUSED;
 void exchange_pass_interim(struct exchange *exchange); // one before it
 ssize_t exchange_pull(struct request *request, char *out, size_t out_max);
-void exchange_log(const struct exchange *exchange, bool is_complete);
+void exchange_log(struct exchange *exchange, bool is_complete);
 
 #endif

@@ -15,7 +15,8 @@ struct note {
     struct keeper *keeper;
     size_t slot;
     enum keeper_note what;
-    uint64_t generation; // KEEPER_REFUSED
+    uint64_t generation;    // KEEPER_REFUSED
+    struct keeper_get *get; // likewise; whose it is to be answered; NULL: the views alone
 };
 
 static void keeper_unref(struct keeper *keeper)
@@ -28,6 +29,9 @@ static void keeper_take_note(struct keeper_slot *slot, const struct note *note)
 {
     switch (note->what) {
     case KEEPER_REFUSED:
+        // Only now, so that no answer to somebody else is taken for one to this.
+        if (note->get)
+            list_append(&slot->gets, &note->get->link);
         slot_be_refused(slot, note->generation);
         return;
     case KEEPER_WANT:
@@ -49,9 +53,10 @@ static void on_note(void *arg)
 {
     struct note *note = arg;
     struct keeper *keeper = note->keeper;
-    if (!keeper->is_closed) {
+    if (!keeper->is_closed)
         keeper_take_note(&keeper->slots[note->slot], note);
-    }
+    else
+        mem_free(note->get);
     mem_free(note);
     keeper_unref(keeper);
 }
@@ -77,15 +82,27 @@ void keeper_tell_refused(struct keeper *keeper, size_t slot, uint64_t generation
                                             .generation = generation});
 }
 
-void keeper_get(struct keeper *keeper, size_t slot,
-                void (*on_done)(void *arg, const struct token *token,
-                                const struct token_failure *failure),
-                void *arg)
+static struct keeper_get *keeper_get_new(token_done_fn *on_done, void *arg)
 {
     struct keeper_get *get = mem_alloc(sizeof *get);
     *get = (struct keeper_get){.on_done = on_done, .arg = arg};
-    list_append(&keeper->slots[slot].gets, &get->link);
+    return get;
+}
+
+void keeper_get(struct keeper *keeper, size_t slot, token_done_fn *on_done, void *arg)
+{
+    list_append(&keeper->slots[slot].gets, &keeper_get_new(on_done, arg)->link);
     keeper_tell(keeper, slot, KEEPER_WANT);
+}
+
+void keeper_get_newer(struct keeper *keeper, size_t slot, uint64_t generation,
+                      token_done_fn *on_done, void *arg)
+{
+    keeper_send_note(keeper, &(struct note){.keeper = keeper,
+                                            .slot = slot,
+                                            .what = KEEPER_REFUSED,
+                                            .generation = generation,
+                                            .get = keeper_get_new(on_done, arg)});
 }
 
 struct keeper_stats keeper_stats(const struct keeper *keeper, size_t slot)
@@ -113,12 +130,13 @@ void keeper_detach(struct keeper *keeper, struct view *view)
 
 // -- life --------------------------------------------------------------------------------------
 
-static void keeper_get_for_source(void *arg, const struct config_slot *slot,
-                                  void (*on_done)(void *done_arg, const struct token *token,
-                                                  const struct token_failure *failure),
-                                  void *done_arg)
+static void keeper_get_for_source(void *arg, const struct config_slot *slot, uint64_t newer_than,
+                                  token_done_fn *on_done, void *done_arg)
 {
-    keeper_get(arg, slot->index, on_done, done_arg);
+    if (newer_than)
+        keeper_get_newer(arg, slot->index, newer_than, on_done, done_arg);
+    else
+        keeper_get(arg, slot->index, on_done, done_arg);
 }
 
 static struct source *keeper_new_source(const struct keeper *keeper, const struct config_slot *slot)

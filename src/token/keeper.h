@@ -54,12 +54,13 @@ void keeper_attach(struct keeper *keeper, struct view *view);
 void keeper_detach(struct keeper *keeper, struct view *view);
 
 // For the demo, `token` and status pages: calls on_done once, later, on the keeper's loop, with the
-// slot's token, fetched if need be, or the failure; the other one is NULL, both borrowed for the
-// call. Control thread. No cancelling: arg must live as long as the keeper.
-void keeper_get(struct keeper *keeper, size_t slot,
-                void (*on_done)(void *arg, const struct token *token,
-                                const struct token_failure *failure),
-                void *arg);
+// slot's token, fetched if need be, or the failure. Control thread. No cancelling: arg must live as
+// long as the keeper.
+void keeper_get(struct keeper *keeper, size_t slot, token_done_fn *on_done, void *arg);
+// The same after the token of that generation was refused, as keeper_tell_refused() tells: one that
+// is not newer says that there is none.
+void keeper_get_newer(struct keeper *keeper, size_t slot, uint64_t generation,
+                      token_done_fn *on_done, void *arg);
 
 // Counters since start, for tests, the demo and (later) metrics. Control thread.
 struct keeper_stats {

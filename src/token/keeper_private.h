@@ -48,7 +48,7 @@ struct keeper_view {
 
 struct keeper_get {
     struct list link;
-    void (*on_done)(void *arg, const struct token *token, const struct token_failure *failure);
+    token_done_fn *on_done;
     void *arg;
 };
 

@@ -79,7 +79,8 @@ static void slot_log_token(const struct keeper_slot *slot, const char *scope_bef
              F_NUM("lifetime_s", (token->expires_ms - token->fetched_ms + 500) / 1000),
              F_NUM("took_ms", token->fetch_us / 1000), F_TEXT("reason", slot->reason));
     const char *granted = token->granted_scope;
-    if (granted && (!scope_before || strcmp(granted, scope_before) != 0))
+    bool is_accepted = slot->config->credential->granted_scopes == GRANTED_ACCEPT;
+    if (granted && !is_accepted && (!scope_before || strcmp(granted, scope_before) != 0))
         log_warn("token.scope", F_TEXT("credential", name), F_TEXT("asked", slot->config->scope),
                  F_TEXT("granted", granted));
     if (slot->failed_count)
@@ -127,6 +128,7 @@ static struct token *slot_make_token(const struct keeper_slot *slot,
     struct token *token =
         token_new(result->value, credential->header, result->binding ? "DPoP" : credential->prefix);
     token_schedule(&times, &token->soft_ms, &token->hard_ms);
+    token->sent_ms = times.sent_ms;
     token->expires_ms = times.sent_ms + times.lifetime_ms;
     token->fetched_ms = keeper_now_ms();
     token->fetch_us = clock_boottime_us() - slot->started_us;
@@ -137,6 +139,13 @@ static struct token *slot_make_token(const struct keeper_slot *slot,
     token->binding = result->binding ? jose_key_ref(result->binding) : NULL;
     token->idle_ttl_ms = credential->idle_ttl_ms;
     return token;
+}
+
+// What is in the store has been told of: one that should be, and is not here, is not put there.
+static bool is_for_store(const struct keeper_slot *slot, const struct source_result *result)
+{
+    return !result->is_configured &&
+           (slot->keeper->hooks || !slot->config->credential->on_token_update);
 }
 
 static void slot_take_token(struct keeper_slot *slot, const struct source_result *result,
@@ -168,8 +177,8 @@ static void slot_take_token(struct keeper_slot *slot, const struct source_result
     token_failure_unref(slot->failure);
     slot->failure = NULL;
     slot_publish(slot, token, NULL);
-    if (!is_stored && !result->is_configured)
-        slot_tell_store(slot, token);
+    if (!is_stored)
+        slot_tell_store(slot, is_for_store(slot, result) ? token : NULL);
     // Who fetched it tells of it: not again for one that came from the store, or is told by the
     // configuration.
     if (is_new && !is_stored && !result->is_configured && slot->keeper->hooks)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A slot's dealings with the store: before a fetch, whether another process has the token or is
-// getting it; after one, that it is there. Here the clock that stops (boot time, in tokens) and the
-// in the store) meet. A token that is bound to a key is of use only with that key: those of a key
-// made for this run stay in memory, those of a configured one are stored with its thumbprint.
+// getting it; after one, that it is there. Here the clock that nobody sets (boot time, in tokens)
+// and the one that all machines share (UTC, in the store) meet. A token that is bound to a key is
+// of use only with that key: those of a key made for this run stay in memory, those of a configured
+// one are stored with its thumbprint.
 #include <string.h>
 
 #include "base/file.h"
@@ -15,17 +16,14 @@
 #define WAIT_MS      20000 // for another process's fetch
 #define IDENTITY_MAX ((size_t)16 * SECRET_MAX)
 
-// What a command answers may depend on the machine, an assertion in a file on the pod; and of a
-// token that dies unused nobody can tell from the store whether it still lives.
+// A configured token is at hand; what the grant fetches when it is over is like any other.
 static bool is_storeable(const struct keeper_slot *slot)
 {
-    bool ok = slot->keeper->store != NULL;
-    for (const struct config_slot *each = slot->config; ok && each; each = each->authoriser) {
-        const struct config_credential *credential = each->credential;
-        bool is_known = credential->source == SOURCE_OAUTH || credential->source == SOURCE_LOGIN;
-        ok = is_known && credential->auth_method != AUTH_ASSERTION_FILE &&
-             !credential->idle_ttl_ms && (!credential->dpop || credential->dpop_key);
-    }
+    const struct config_credential *credential = slot->config->credential;
+    bool ok = slot->keeper->store &&
+              (credential->source != SOURCE_STATIC || source_static_is_over(credential));
+    for (const struct config_slot *each = slot->config; ok && each; each = each->authoriser)
+        ok = config_credential_is_storeable(each->credential);
     return ok;
 }
 
@@ -102,10 +100,10 @@ static bool slot_key(const struct keeper_slot *slot, char out[STORE_KEY_LEN + 1]
 
 // -- the store ---------------------------------------------------------------------------------
 
-static uint64_t since_ms(int64_t then_s)
+// A moment of the boot clock in UTC.
+static int64_t utc_ms(uint64_t at_ms)
 {
-    int64_t ago_s = clock_realtime_s() - then_s;
-    return ago_s > 0 ? (uint64_t)ago_s * 1000 : 0;
+    return clock_realtime_ms() + (int64_t)at_ms - (int64_t)keeper_now_ms();
 }
 
 // The key a stored token is bound to. False: it is not the key of today.
@@ -120,6 +118,11 @@ static bool slot_binding(const struct keeper_slot *slot, const struct store_reco
     return *out_key && record->binding && !strcmp(record->binding, jose_key_thumbprint(*out_key));
 }
 
+static uint64_t above_zero(int64_t number)
+{
+    return number > 0 ? (uint64_t)number : 0;
+}
+
 static void on_acquired(void *arg, enum store_answer answer, const struct store_record *record)
 {
     struct keeper_slot *slot = arg;
@@ -129,22 +132,24 @@ static void on_acquired(void *arg, enum store_answer answer, const struct store_
         return;
     }
     slot->lease = LEASE_NONE;
-    struct jose_key *binding;
-    if (!slot_binding(slot, record, &binding)) {
+    // A machine may be younger than the token, or its clock behind another's.
+    int64_t utc_now_ms = clock_realtime_ms();
+    uint64_t now_ms = keeper_now_ms();
+    uint64_t ago_ms = above_zero(utc_now_ms - store_record_sent_ms(record));
+    uint64_t left_ms = above_zero(store_record_expires_ms(record) - utc_now_ms);
+    uint64_t sent_ms = ago_ms < now_ms ? now_ms - ago_ms : 0;
+    struct source_result result = {
+        .value = buf_str(&record->value),
+        .sent_ms = sent_ms,
+        .lifetime_ms = now_ms - sent_ms + left_ms,
+        .granted_scope = record->granted_scope,
+    };
+    // The last moments of its use may have passed on the way here.
+    if (left_ms <= token_skew_ms(slot->config->credential->clock_skew_ms, result.lifetime_ms) ||
+        !slot_binding(slot, record, &result.binding)) {
         slot_ask_source(slot);
         return;
     }
-    // A machine may be younger than the token.
-    uint64_t now_ms = keeper_now_ms(), ago_ms = since_ms(record->sent_s);
-    uint64_t sent_ms = ago_ms < now_ms ? now_ms - ago_ms : 0;
-    int64_t left_s = record->expires_s - clock_realtime_s();
-    struct source_result result = {
-        .binding = binding,
-        .value = buf_str(&record->value),
-        .sent_ms = sent_ms,
-        .lifetime_ms = now_ms - sent_ms + (left_s > 0 ? (uint64_t)left_s : 0) * 1000,
-        .granted_scope = record->granted_scope,
-    };
     slot->reason = "store";
     slot_take_result(slot, &result, true);
 }
@@ -155,26 +160,21 @@ void slot_ask_store(struct keeper_slot *slot)
         slot_ask_source(slot);
         return;
     }
-    // Newer than ours, and good for longer than the clocks may differ.
-    int64_t now_s = clock_realtime_s();
-    int64_t newer_than_s = now_s + (int64_t)(slot->config->credential->clock_skew_ms / 1000) + 1;
+    struct store_wish wish = {.clock_skew_ms = slot->config->credential->clock_skew_ms,
+                              .wait_ms = WAIT_MS};
     if (slot->token) {
-        int64_t ours_s =
-            now_s + ((int64_t)slot->token->expires_ms - (int64_t)keeper_now_ms()) / 1000;
-        newer_than_s = ours_s + 1 > newer_than_s ? ours_s + 1 : newer_than_s;
+        wish.newer_than_ms = utc_ms(slot->token->expires_ms);
+        memcpy(wish.known, slot->token->fingerprint, sizeof wish.known);
     }
     slot->lease = LEASE_ASKED;
-    store_acquire(slot->keeper->store, slot->store_key, newer_than_s, WAIT_MS, on_acquired, slot);
+    store_acquire(slot->keeper->store, slot->store_key, &wish, on_acquired, slot);
 }
 
 static void slot_put(const struct keeper_slot *slot, const char *key, const struct token *token)
 {
     struct store_record record;
     store_record_init(&record);
-    int64_t now_s = clock_realtime_s();
-    int64_t left_ms = (int64_t)token->expires_ms - (int64_t)keeper_now_ms();
-    record.expires_s = now_s + left_ms / 1000;
-    record.sent_s = now_s;
+    store_record_set_times(&record, utc_ms(token->sent_ms), utc_ms(token->expires_ms));
     record.granted_scope = mem_strdup(token->granted_scope);
     record.binding = token->binding ? mem_strdup(jose_key_thumbprint(token->binding)) : NULL;
     if (buf_append(&record.value, token->value))

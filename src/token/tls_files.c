@@ -5,6 +5,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 // Never asks at the terminal.
@@ -59,10 +60,26 @@ static bool check_pair(const struct config_tls *tls, struct err *err)
     return ok;
 }
 
+// A list with nothing known in it would only be noticed with the first connection.
+static bool check_ciphers(const struct config_tls *tls, struct err *err)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    bool ok = true;
+    if (!ctx)
+        ok = err_set(err, "tls_ciphers: OpenSSL does not start");
+    else if (tls->ciphers && SSL_CTX_set_cipher_list(ctx, tls->ciphers) != 1)
+        ok = err_set(err, "tls_ciphers: OpenSSL knows none of %s", tls->ciphers);
+    else if (tls->ciphersuites && SSL_CTX_set_ciphersuites(ctx, tls->ciphersuites) != 1)
+        ok = err_set(err, "tls_ciphersuites: OpenSSL does not know all of %s", tls->ciphersuites);
+    SSL_CTX_free(ctx);
+    return ok;
+}
+
 bool tls_files_check(const struct config_tls *tls, struct err *err)
 {
-    bool ok =
-        (!tls->ca_file || check_ca(tls->ca_file, err)) && (!tls->cert_file || check_pair(tls, err));
+    bool ok = (!tls->ca_file || check_ca(tls->ca_file, err)) &&
+              (!tls->cert_file || check_pair(tls, err)) &&
+              ((!tls->ciphers && !tls->ciphersuites) || check_ciphers(tls, err));
     ERR_clear_error(); // what OpenSSL thought of it is nobody else's
     return ok;
 }

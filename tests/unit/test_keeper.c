@@ -535,6 +535,32 @@ static void test_keeper_get(void **state)
     turn(bench);
 }
 
+static void test_keeper_get_newer(void **state)
+{
+    struct bench *bench = *state;
+    struct got newer = {0}, other = {0};
+    start_with(bench, "first", 60000);
+    // An answer to somebody else who asked before does not count.
+    keeper_get(bench->keeper, 0, on_got, &other);
+    keeper_get_newer(bench->keeper, 0, 1, on_got, &newer);
+    turn(bench);
+    assert_string_equal(other.text, "first");
+    assert_int_equal(fakes[0].fetches, 2);
+    assert_int_equal(newer.calls, 0);
+    fake_succeed(0, "second", 60000);
+    turn(bench);
+    assert_string_equal(newer.text, "second");
+    // It is there already; and so soon none is asked for that would be newer still.
+    for (uint64_t generation = 1; generation <= 2; generation++) {
+        newer = (struct got){0};
+        keeper_get_newer(bench->keeper, 0, generation, on_got, &newer);
+        turn(bench);
+        assert_string_equal(newer.text, "second");
+        assert_int_equal(fakes[0].fetches, 2);
+    }
+    keeper_get_newer(bench->keeper, 0, 2, on_got, &newer); // on its way when the keeper goes
+}
+
 static void test_a_new_view_gets_what_there_is(void **state)
 {
     struct bench *bench = *state;
@@ -593,6 +619,7 @@ int main(void)
         WITH_BENCH(test_expiry_during_a_renewal),
         WITH_BENCH(test_slow_fetch_disturbs_nobody_else),
         WITH_BENCH(test_keeper_get),
+        WITH_BENCH(test_keeper_get_newer),
         WITH_BENCH(test_a_new_view_gets_what_there_is),
         WITH_BENCH(test_posts_may_outlive_both),
     };
