@@ -12,8 +12,8 @@ import threading
 import pytest
 from conftest import one_route
 from kit.bearerd import run, write_config
-from kit.process import free_port
-from kit.raw import RawClient
+from kit.process import free_port, wait_until
+from kit.raw import Broken, RawClient
 
 
 @pytest.fixture
@@ -444,7 +444,8 @@ def test_no_other_limit_holds_for_them(tunnelling, place):
 def test_a_head_that_does_not_come_is_not_awaited_for_ever(tunnelling, place, sent):
     with tunnelling(place.authority, proxy="header_timeout = 300ms").client() as client:
         client.send(sent)
-        assert client.read_to_end(reset_is_fine=True) == b""
+        said = client.read_to_end(reset_is_fine=True)
+    assert said.startswith(b"HTTP/1.1 408 ") if sent else not said
 
 
 @pytest.mark.parametrize("sent", ["", "CONN", "CONNECT h:443 HTTP/1.1\r\nHost: h"])
@@ -468,6 +469,32 @@ def test_they_count_as_connections(tunnelling, place):
         first.close()
         second.sock.settimeout(20)
         assert second.response().status == 200
+
+
+def test_they_count_as_their_client_s(tunnelling, place):
+    """As do those that turn out to be none, and each is forgotten when it goes."""
+    daemon = tunnelling(place.authority, proxy="max_connections_per_client = 3")
+    tunnel, plain, silent = daemon.client(), daemon.client(), daemon.client()
+    opened(tunnel, place.authority)
+    assert plain.ask().status == 200
+    silent.send("CON")
+    for _ in range(3):
+        with daemon.client() as further:
+            assert further.response().kind == "too-many-connections"
+    for client in (tunnel, plain, silent):
+        client.close()
+    wait_until(lambda: is_let_in(daemon), 10, "room for others again")
+
+
+def is_let_in(daemon):
+    clients = [daemon.client() for _ in range(3)]
+    try:
+        return [client.ask().status for client in clients] == [200] * 3
+    except Broken:
+        return False
+    finally:
+        for client in clients:
+            client.close()
 
 
 def test_draining_lets_them_go_on_for_a_while_and_no_longer(tunnelling, place):
