@@ -132,7 +132,7 @@ static void conn_free(struct conn *conn)
 {
     if (conn->req)
         req_abandon(conn->req);
-    timer_stop(conn->server->loop, &conn->deadline);
+    conn_fini_deadline(conn);
     list_remove(&conn->link);
     conn->server->conn_count--;
     conn_leave(conn);
