@@ -215,10 +215,11 @@ void exchange_refuse(struct proxy *proxy, struct request *request, int status, c
 // For what comes to light with the body: by then the answer may be under way.
 static void exchange_stop(struct exchange *exchange, int status, const char *type, const char *why)
 {
+    const struct problem problem = {.status = status, .type = type, .detail = why, .close = true};
     if (exchange->overlaps)
         request_abort(exchange->request);
     else
-        exchange_fail(exchange, status, type, why);
+        exchange_problem(exchange, &problem);
 }
 
 size_t exchange_take_body(struct request *request, struct str bytes)

@@ -167,6 +167,13 @@ static void exchange_set_body(struct exchange *exchange, struct reply *reply)
     }
 }
 
+// RFC 9112 9.3: another proxy in between, which knows nothing of keep-alive, may have passed that
+// wish on.
+static bool is_http10_proxying(const struct exchange *exchange)
+{
+    return exchange->request->minor == 0 && exchange->target.form == TARGET_ABSOLUTE;
+}
+
 void exchange_reply(struct exchange *exchange)
 {
     if (exchange->has_replied)
@@ -182,7 +189,8 @@ void exchange_reply(struct exchange *exchange)
         .status = exchange->forward.response.status,
         .fields = &exchange->proxy->reply_fields,
         // Upgrades are not passed on; what the client sent behind one may be of the other protocol.
-        .close = fields_find(&exchange->request->fields, STR("Upgrade")) != NULL,
+        .close = fields_find(&exchange->request->fields, STR("Upgrade")) != NULL ||
+                 is_http10_proxying(exchange),
         .overlaps = exchange->overlaps,
     };
     exchange->has_replied = true;

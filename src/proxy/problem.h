@@ -13,6 +13,7 @@ struct problem {
     const char *type;       // the last part of the type URN: "no-route"
     const char *detail;     // what happened and what to do; may hold a peer's words
     uint64_t retry_after_s; // 0: no Retry-After
+    bool close;             // what follows on the connection is not to be trusted
 };
 
 struct problem_about {     // the request, where it got that far

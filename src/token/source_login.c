@@ -40,8 +40,9 @@ struct source_login {
     uint64_t repeated; // the last generation that a login was repeated with
     // Of the login before, while a newer token of the authoriser is waited for; else NULL.
     struct token_failure *refusal;
-    struct fetch *fetch; // under way, or NULL
-    struct buf secrets;  // of the login under way, each ended by a NUL: what no text may repeat
+    uint64_t retry_after_ms; // that came with it
+    struct fetch *fetch;     // under way, or NULL
+    struct buf secrets;      // of the login under way, each ended by a NUL: what no text may repeat
     struct late late;
     unsigned char hash[EVP_MAX_MD_SIZE]; // of the last body
 };
@@ -239,6 +240,7 @@ static void on_response(void *arg, const struct fetch_response *response)
     buf_fini(&login->secrets);
     if (failure && is_bearer_refused(login, response)) {
         login->refusal = token_failure_ref(failure);
+        login->retry_after_ms = result.retry_after_ms;
         ask_authoriser(login, login->bearer);
     } else {
         result.failure = failure;
@@ -336,7 +338,8 @@ static void log_in_again(struct source_login *login, const struct token *token)
         start_login(login, token);
     } else {
         struct source_result result = {.sent_ms = loop_now_ms(login->context->loop),
-                                       .failure = refusal};
+                                       .failure = refusal,
+                                       .retry_after_ms = login->retry_after_ms};
         login->done(login->arg, &result);
     }
     token_failure_unref(refusal);
@@ -408,6 +411,12 @@ static bool login_has_changed(struct source *source)
     return is_read && memcmp(hash, login->hash, sizeof hash) != 0;
 }
 
+static void login_rebind(struct source *source, const struct config_slot *slot)
+{
+    struct source_login *login = CONTAINER_OF(source, struct source_login, source);
+    login->slot = slot;
+}
+
 static void login_free(struct source *source)
 {
     struct source_login *login = CONTAINER_OF(source, struct source_login, source);
@@ -420,6 +429,7 @@ static const struct source_ops login_ops = {
     .fetch = login_fetch,
     .cancel = login_cancel,
     .has_changed = login_has_changed,
+    .rebind = login_rebind,
     .free = login_free,
 };
 

@@ -7,6 +7,7 @@ from conftest import one_route
 from kit.browser import Browser, page_server
 from kit.process import free_port, wait_until
 
+pytestmark = pytest.mark.xdist_group("browser")  # one of it for all
 HOSTS = {name: "127.0.0.1" for name in ("evil.test", "app.test", "rebind.test", "*.app.test")}
 
 # Each returns (a promise of) what the page got to know: null when nothing.

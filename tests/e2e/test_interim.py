@@ -104,8 +104,9 @@ def test_HS12_a_100_that_nobody_asked_the_upstream_for_ends_with_bearerd(simple,
     upstream.on = Held(b"HTTP/1.1 100 Continue\r\n\r\n")
     upstream.on.go_on.set()
     with simple().client() as client:
-        client.request("PUT", body=b"x", fields=[("Expect", "100-continue")])
+        client.send(client.head("PUT", fields=["Content-Length: 1", "Expect: 100-continue"]))
         assert client.read_until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send("x")
         assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
     assert upstream.last.get("Expect") is None
 

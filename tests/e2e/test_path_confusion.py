@@ -3,10 +3,15 @@
 route that chose the token is that resource's, or the request was refused. nginx, Apache, lighttpd, Tomcat and programs
 on Node.js are asked directly, in their several ways to be set up; bearerd is asked which token it sent."""
 import pathlib
+import posixpath
+import shutil
+import subprocess
+import tempfile
 
 import pytest
 from kit.hostile_paths import hostile_paths
-from kit.web_servers import NAMES, STANDARD, WebServers
+from kit.judge import judge_of
+from kit.web_servers import STANDARD, WebServers
 
 RESOURCES = ["/", "/public/a", "/public/", "/public/deep/x", "/admin/a", "/admin/", "/admin/open", "/items/7", "/items/8/secret"]
 BASE = "/base"
@@ -19,57 +24,22 @@ ROUTE_OF = {
     "/admin/open": "open", "/items/7": "item", "/items/8/secret": "secret",
 }  # fmt: skip
 WFUZZ = pathlib.Path("/usr/share/wfuzz/wordlist")
+pytestmark = [pytest.mark.xdist_group("web servers"), pytest.mark.timeout(400)]  # one set of them for all
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("web")
-    for place in (folder, *folder.parents[:3]):  # servers that drop root must get in
-        place.chmod(place.stat().st_mode | 0o055)
-    servers = WebServers(folder, RESOURCES + [BASE + resource for resource in RESOURCES])
-    yield servers
-    servers.stop()
-
-
-def sections(upstream):
-    text = ""
-    for name, pattern in ROUTES.items():
-        text += f"[route {upstream}-{name}]\nupstream = {upstream}\nmatch = {pattern}\ncredential = {name}\n"
-    return text
-
-
-class Judge:
-    """What bearerd makes of a target: the route whose token it sent and the target it sent, or None and why not."""
-
-    def __init__(self, daemon, upstream):
-        self.daemon, self.upstream, self.client = daemon, upstream, None
-
-    def __call__(self, target, host=None):
-        before = len(self.upstream.requests)
-        self.client = self.client or self.daemon.client()
-        answer = self.client.ask("GET", target.decode("latin-1"), host=host)
-        if answer.get("Connection") == "close" or self.client.eof:
-            self.client.close()
-            self.client = None
-        if answer.status != 200:
-            assert len(self.upstream.requests) == before
-            return None, answer.kind
-        assert len(self.upstream.requests) == before + 1
-        return self.upstream.last.token, self.upstream.last.target.encode("latin-1")
+def servers():
+    # Not in the tests' own folders: those are closed, and some servers give root up.
+    with tempfile.TemporaryDirectory() as folder:
+        servers = WebServers(pathlib.Path(folder), RESOURCES + [BASE + resource for resource in RESOURCES])
+        yield servers
+        servers.stop()
 
 
 @pytest.fixture
 def judge(start, scripted):
-    upstream = scripted(on=lambda exchange: exchange.answer())
-    tokens = "".join(f"[credential {name}]\nsource = static\ntoken = {name}\n" for name in ROUTES)
-    daemon = start(
-        f"{tokens}[upstream api]\nurl = {upstream.url}\nhosts = api.test\nmount = /\n{sections('api')}"
-        f"[upstream based]\nurl = {upstream.url}{BASE}\nhosts = based.test\nmount = /m\n{sections('based')}"
-    )
-    judge = Judge(daemon, upstream)
-    yield judge
-    if judge.client:
-        judge.client.close()
+    with judge_of(start, scripted, ROUTES, BASE) as judge:
+        yield judge
 
 
 def faults_of(sent, routes, served, base=""):
@@ -140,3 +110,52 @@ def test_T22_lists_of_traversals(judge, servers):
     assert {route for route, _ in judged} <= {None, "public"}  # none of them gets another token
     served = servers.ask_all(accepted, STANDARD)
     assert list(faults_of(accepted, [route for route, _ in judged if route], served)) == []
+
+
+@pytest.fixture(scope="module")
+def read_paths(tmp_path_factory):
+    """What the models that the fuzz target uses make of paths: {name: [reading or None]}."""
+    here = pathlib.Path(__file__).parent
+    program = tmp_path_factory.mktemp("models") / "read_paths"
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{here.parent}/support"]
+    subprocess.run([compiler, *flags, "-o", program, here / "read_paths.c"], check=True, timeout=60)
+
+    def read(paths):
+        done = subprocess.run([program], input=b"\n".join(paths) + b"\n", capture_output=True, check=True, timeout=60)
+        readings = {}
+        for line in done.stdout.splitlines():
+            if line:
+                name, _, reading = line.partition(b"\t")
+                readings.setdefault(name.decode(), []).append(reading or None)
+        return readings
+
+    return read
+
+
+def in_file_system(path):
+    """The kernel does the rest, where a server leaves it something to do."""
+    normal = "/" + posixpath.normpath(path).lstrip("/")
+    return normal + "/" if path.endswith("/") and normal != "/" else normal
+
+
+def test_the_models_of_the_fuzz_target_read_as_the_servers_do(judge, servers, read_paths):
+    """Of all that bearerd would not refuse for its bytes alone."""
+    targets = hostile_paths(RESOURCES, 200, seed=10)
+    targets = [target for target in targets if judge(target) not in ((None, "bad-target"), (None, "malformed-request"))]
+    readings = read_paths([target.split(b"?")[0] for target in targets])
+    served = servers.ask_all(targets, readings)
+    wrong, agreed = [], 0
+    for name in readings:
+        for target, reading, got in zip(targets, readings[name], served[name]):
+            text = in_file_system(reading.decode("latin-1")) if reading else ""
+            # Whether a folder is served without its slash, or a file with one, is no matter of reading.
+            if text + "/" in RESOURCES or (text.endswith("/") and text[:-1] in RESOURCES):
+                continue
+            wanted = text if text in RESOURCES else None
+            # A host that URL parsers do not take, no model knows.
+            if wanted != got and not (got is None and name.startswith("node_url") and target.startswith(b"//")):
+                wrong.append((name, target, text, got))
+            agreed += wanted == got and wanted is not None
+    assert wrong == []
+    assert agreed >= 2000

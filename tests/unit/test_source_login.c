@@ -349,8 +349,10 @@ static void test_bearer_may_be_refused(void **state)
     assert_int_equal(log_in_bearing(source, 1, 2, 9000, 1, &outcome), 1);
     assert_int_equal(outcome.kind, FAILURE_REFUSED);
     // An older one may be: asked for anew once, and if there is no newer one, that is all.
+    challenge = "WWW-Authenticate: Basic realm=\"x\"\r\nRetry-After: 1800\r\n";
     assert_int_equal(log_in_bearing(source, 1, 1, 11000, 2, &outcome), 1);
     assert_int_equal(outcome.kind, FAILURE_REFUSED);
+    assert_int_equal(outcome.retry_after_ms, 1800000);
     assert_int_equal(log_in_bearing(source, 1, 2, 11000, 2, &outcome), 2);
     assert_int_equal(outcome.kind, FAILURE_REFUSED);
     assert_int_equal(outcome.status, 401);

@@ -164,6 +164,9 @@ class WebServers:
         self._start_tomcat()
         for name in NAMES:
             wait_until(lambda: self._is_up(self.ports[name]), 60, f"{name} is up")
+        plain = [resource.encode() for resource in resources]
+        for name, served in self.ask_all(plain).items():
+            assert served == resources, f"{name} does not serve what is there: {served}"
 
     @staticmethod
     def _is_up(port):
