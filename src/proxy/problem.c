@@ -108,6 +108,15 @@ static bool add_challenge(struct fields *fields, int status)
     return true;
 }
 
+// What follows a refused CONNECT or Upgrade may be of another protocol: never a request (RFC 9931).
+// And who sends nonsense (a CR inside the target, say) may mean something else by what follows,
+// too. For HTTP/1.0 see RFC 9112 9.3.
+static bool must_close(const struct request *request, int status)
+{
+    return status == 400 || request->minor == 0 || str_eq(request->method, STR("CONNECT")) ||
+           fields_find(&request->fields, STR("Upgrade"));
+}
+
 void problem_reply(struct request *request, const struct problem *problem,
                    const struct problem_about *about, struct buf *storage)
 {
@@ -136,12 +145,7 @@ void problem_reply(struct request *request, const struct problem *problem,
         .fields = fields,
         .is_whole = true,
         .body = {storage->ptr, ok ? body_len : 0},
-        // What follows a refused CONNECT or Upgrade may be of another protocol: never a request
-        // (RFC 9931). And who sends nonsense (a CR inside the target, say) may mean something else
-        // by what follows, too. For HTTP/1.0 see RFC 9112 9.3.
-        .close = problem->close || problem->status == 400 || request->minor == 0 ||
-                 str_eq(request->method, STR("CONNECT")) ||
-                 fields_find(&request->fields, STR("Upgrade")),
+        .close = problem->close || must_close(request, problem->status),
     };
     request_reply(request, &reply);
     mem_free(fields);
