@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "proxy/connect.h"
 #include "proxy/inject.h"
 #include "proxy/override.h"
 #include "proxy/policy.h"
@@ -228,13 +229,25 @@ static int explain_route(struct question *question)
     return is_refused(override_check(&override)) ? EXIT_FAILED : explain_head(question);
 }
 
+static int explain_connect(const struct question *question)
+{
+    const char *place = "";
+    if (is_refused(connect_check(question->policy->config, &question->target, &place)))
+        return EXIT_FAILED;
+    printf("tunnel      %s\ncredential  none: no token can be put into a tunnel\n", place);
+    return EXIT_DONE;
+}
+
 static int explain_target(struct question *question)
 {
     const char *why;
-    if (is_refused(caller_check_method(question->method)))
+    bool is_connect = str_eq(question->method, STR("CONNECT"));
+    if (!is_connect && is_refused(caller_check_method(question->method)))
         return EXIT_FAILED;
     if (!target_parse(question->url, question->method, &question->target, &why))
         return refused(400, "bad-target", why);
+    if (is_connect)
+        return explain_connect(question);
     struct str authority =
         question->target.authority.len ? question->target.authority : question->host_field;
     char *normal = mem_alloc(authority.len + 1);
@@ -257,7 +270,7 @@ static bool host_complete(struct question *question, const struct config *config
         struct str listen = str_of(config->listen.count ? config->listen.items[0] : "");
         if (str_starts(listen, STR("unix:")))
             listen = STR("localhost");
-        else if (!listen.len || str_ends(listen, STR(":0")))
+        else if (!listen.len || str_ends(listen, STR(":0")) || str_starts(listen, STR("fd:")))
             listen = STR(LISTEN_TO_ANY);
         return fields_add(&question->fields, STR("Host"), listen) &&
                host_complete(question, config);
@@ -274,15 +287,16 @@ static int explain_with(struct question *question, struct config *config,
     const struct config_strings bound = {items, 1};
     bool leaves_port = false;
     for (size_t i = 0; i < config->listen.count; i++)
-        leaves_port |= str_ends(str_of(config->listen.items[i]), STR(":0"));
+        leaves_port |= str_ends(str_of(config->listen.items[i]), STR(":0")) ||
+                       str_starts(str_of(config->listen.items[i]), STR("fd:"));
     if (!config->listen.count || !host_complete(question, config))
         return EXIT_FAILED;
-    question->policy = policy_new(config, leaves_port ? &bound : NULL, faults);
+    question->policy = policy_new(config, leaves_port ? &bound : NULL, NULL, faults);
     if (!question->policy)
         return EXIT_FAILED;
     printf("request     %.*s %.*s\n", STR_ARG(question->method), STR_ARG(question->url));
     int code = explain_target(question);
-    policy_free(question->policy);
+    policy_unref(question->policy);
     return code;
 }
 

@@ -64,10 +64,24 @@ static char *render_address(struct authority *authority, struct str text, struct
     return mem_strdup(out);
 }
 
+// The name that a service manager gave to a socket it hands over.
+static char *listen_on_passed(struct str text, struct err *err)
+{
+    struct str name = str_from(text, 3);
+    bool ok = name.len > 0 && name.len <= 255; // systemd's own limit
+    for (size_t i = 0; ok && i < name.len; i++)
+        ok = name.ptr[i] > ' ' && name.ptr[i] <= '~' && name.ptr[i] != ':';
+    return ok ? str_dup(text)
+              : fail(err_set(err, "fd: must be followed by the name of a socket that is handed "
+                                  "over: printable ASCII without spaces and colons"));
+}
+
 char *item_listen(struct str text, struct err *err)
 {
     if (str_starts(text, STR("unix:")))
         return listen_on_unix(text, err);
+    if (str_starts(text, STR("fd:")))
+        return listen_on_passed(text, err);
     struct str port = str_starts(text, STR("*:"))  ? str_from(text, 2)
                       : str_starts(text, STR(":")) ? str_from(text, 1)
                                                    : text;
@@ -110,6 +124,21 @@ char *item_host(struct str text, struct err *err)
     char *out = render_host(&authority);
     authority_fini(&authority);
     return out;
+}
+
+char *item_connect_host(struct str text, struct err *err)
+{
+    char out[300];
+    struct authority authority;
+    if (!authority_parse(text, &authority, err))
+        return NULL;
+    bool has_port = authority.port != 0;
+    if (has_port)
+        snprintf(out, sizeof out, authority.is_ipv6 ? "[%s]:%u" : "%s:%u", authority.host,
+                 (unsigned)authority.port);
+    authority_fini(&authority);
+    return has_port ? mem_strdup(out)
+                    : fail(err_set(err, "the port is missing, as in %.*s:443", STR_ARG(text)));
 }
 
 char *item_host_field(struct str text, struct err *err)

@@ -20,12 +20,10 @@
 #define ACCEPTS_PER_TURN 32
 #define TICK_MS          1000
 
-struct listener {
-    struct list link;
-    struct watch watch;
-    struct server *server;
-    bool is_unix;
-};
+// libmicrohttpd's own limits, beyond those of ours that a configuration may set and change: a day
+// of keep-alive, a million connections.
+#define LIBRARY_TIMEOUT_S       93600
+#define LIBRARY_CONNECTIONS_MAX 1000001
 
 void server_want_run(struct server *server)
 {
@@ -102,14 +100,10 @@ void conn_break(const struct conn *conn)
         shutdown(conn->fd, SHUT_RDWR);
 }
 
-static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
+void conn_init(struct conn *conn, struct server *server, int fd)
 {
-    struct conn *conn = mem_alloc(sizeof *conn);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     conn->server = server;
-    conn->mhd = mhd;
-    conn->fd = info ? info->connect_fd : -1;
+    conn->fd = fd;
     // Asked of the socket: libmicrohttpd 1.0 tells of a connection only some time after it was
     // added.
     int family = AF_INET;
@@ -122,9 +116,26 @@ static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
     if (conn->is_unix && !getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len))
         conn->peer_uid = peer.uid;
     conn_init_deadline(conn);
-    conn_enter(conn);
     list_append(&server->conns, &conn->link);
     server->conn_count++;
+}
+
+void conn_fini(struct conn *conn)
+{
+    timer_stop(conn->server->loop, &conn->deadline);
+    list_remove(&conn->link);
+    conn->server->conn_count--;
+    conn_leave(conn);
+}
+
+static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
+{
+    struct conn *conn = mem_alloc(sizeof *conn);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    conn->mhd = mhd;
+    conn_init(conn, server, info ? info->connect_fd : -1);
+    conn_enter(conn);
     return conn;
 }
 
@@ -132,10 +143,7 @@ static void conn_free(struct conn *conn)
 {
     if (conn->req)
         req_abandon(conn->req);
-    timer_stop(conn->server->loop, &conn->deadline);
-    list_remove(&conn->link);
-    conn->server->conn_count--;
-    conn_leave(conn);
+    conn_fini(conn);
     mem_free(conn);
 }
 
@@ -150,11 +158,11 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
     }
 }
 
-static void server_add_connection(struct server *server, const struct listener *listener, int fd)
+void server_add_connection(struct server *server, bool is_unix, int fd)
 {
     // The address is not used, and libmicrohttpd 0.9.75 reads past the end of a bound unix
     // client's.
-    struct sockaddr_storage address = {.ss_family = listener->is_unix ? AF_UNIX : AF_INET};
+    struct sockaddr_storage address = {.ss_family = is_unix ? AF_UNIX : AF_INET};
     // When this fails it has closed the descriptor.
     if (MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address,
                            sizeof(struct sockaddr_in)) != MHD_YES) {
@@ -206,34 +214,43 @@ static bool is_resource_error(int code)
     return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
 }
 
-static void on_listener_ready(struct watch *watch, unsigned ready)
+bool listener_accept(const struct listener *listener)
 {
-    (void)ready;
-    const struct listener *listener = CONTAINER_OF(watch, struct listener, watch);
     struct server *server = listener->server;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         if (server->conn_count >= server->config.max_connections) {
             server_be_full(server);
-            return;
+            return false;
         }
         struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof address;
-        int fd =
-            accept4(watch->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listener->watch.fd, (struct sockaddr *)&address, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             server->is_out_of_resources = false;
-            if (server_admit(server, fd, &address))
-                server_add_connection(server, listener, fd);
+            if (!server_admit(server, fd, &address))
+                continue;
+            if (server->config.takes_connect)
+                raw_accept(server, fd);
+            else
+                server_add_connection(server, listener->is_unix, fd);
         } else if (is_resource_error(errno)) {
             if (!server->is_out_of_resources)
                 log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
             server->is_out_of_resources = true; // said once, until an accept works again
             server_be_full(server);
-            return;
+            return false;
         } else if (errno != ECONNABORTED && errno != EINTR) {
-            return;
+            return false;
         }
     }
+    return true;
+}
+
+static void on_listener_ready(struct watch *watch, unsigned ready)
+{
+    (void)ready;
+    (void)listener_accept(CONTAINER_OF(watch, struct listener, watch));
 }
 
 bool server_listen(struct server *server, int fd, struct err *err)
@@ -305,16 +322,11 @@ static size_t keep_encoded(void *arg, struct MHD_Connection *mhd, char *text)
 
 static struct MHD_Daemon *server_start_daemon(struct server *server)
 {
-    // On inactivity in any state. The real limits are our own deadlines; this one must not come
-    // before them, and does not see what a slow client takes out of the kernel's buffers.
-    uint64_t limit_ms = server->config.keepalive_timeout_ms > server->config.body_timeout_ms
-                            ? server->config.keepalive_timeout_ms
-                            : server->config.body_timeout_ms;
-    uint64_t seconds = limit_ms / 1000 + 3600;
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)server->config.header_limit, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)server->config.max_connections + 1, NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)seconds, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, LIBRARY_CONNECTIONS_MAX, NULL},
+        // On inactivity in any state: the real limits are our own deadlines.
+        {MHD_OPTION_CONNECTION_TIMEOUT, LIBRARY_TIMEOUT_S, NULL},
         // 0.9.75 answers what it refuses itself with its head sent twice: leave that to the guard.
         {MHD_OPTION_STRICT_FOR_CLIENT, server->parses_in_place ? 0 : 1, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
@@ -364,30 +376,31 @@ fail:
     return NULL;
 }
 
-// Those who already stand in the queue are let in; then it is closed, and newcomers are refused.
-static void server_close_listeners(struct server *server)
+void server_handle(struct server *server, void *arg)
 {
-    for (struct list *link = server->listeners.next; link != &server->listeners;
-         link = link->next) {
-        struct listener *listener = CONTAINER_OF(link, struct listener, link);
-        if (listener->watch.events)
-            on_listener_ready(&listener->watch, LOOP_READ);
-        shutdown(listener->watch.fd, SHUT_RD);
-    }
-    server_watch_listeners(server, false);
+    server->arg = arg;
 }
 
-void server_drain(struct server *server)
+void server_limit(struct server *server, const struct server_config *config)
 {
+    size_t header_limit = server->config.header_limit; // libmicrohttpd's, once and for all
+    server->config = *config;
+    server->config.header_limit = header_limit;
     if (!server->is_draining)
-        server_close_listeners(server);
-    server->is_draining = true;
-    for (struct list *link = server->conns.next; link != &server->conns; link = link->next) {
-        const struct conn *conn = CONTAINER_OF(link, struct conn, link);
-        if (!conn->req && !conn_has_input(conn))
-            shutdown(conn->fd, SHUT_RDWR);
+        timer_start(server->loop, &server->sweep_timer, 0); // there may be more room now
+}
+
+static void server_end_tunnels(struct server *server)
+{
+    struct list *next = server->conns.next;
+    while (next != &server->conns) {
+        struct conn *conn = CONTAINER_OF(next, struct conn, link);
+        next = next->next;
+        if (conn->is_raw)
+            raw_free_now(conn);
+        else if (conn->req)
+            request_close(&conn->req->pub);
     }
-    server_want_run(server);
 }
 
 void server_free(struct server *server)
@@ -398,11 +411,7 @@ void server_free(struct server *server)
     struct list *link;
     while ((link = list_take_first(&server->listeners)))
         mem_free(CONTAINER_OF(link, struct listener, link));
-    for (link = server->conns.next; link != &server->conns; link = link->next) {
-        const struct conn *conn = CONTAINER_OF(link, struct conn, link);
-        if (conn->req)
-            request_close(&conn->req->pub);
-    }
+    server_end_tunnels(server);
     // libmicrohttpd aborts the program when it is stopped while a connection is suspended.
     while (!list_is_empty(&server->suspended)) {
         struct req *req = CONTAINER_OF(server->suspended.next, struct req, suspended_link);

@@ -35,7 +35,8 @@ struct request {
     enum request_body body;
     uint64_t content_length; // for BODY_LENGTH
     bool expects_continue;
-    bool is_unix; // came over a unix socket, from user peer_uid
+    bool may_tunnel; // a CONNECT that request_switch() can answer
+    bool is_unix;    // came over a unix socket, from user peer_uid
     uint32_t peer_uid;
     void *user; // the handler's own
 };
@@ -84,6 +85,7 @@ struct reply {
 struct server_config {
     size_t header_limit; // bytes of a connection's pool: bounds request head and response head
     uint64_t max_connections;
+    bool takes_connect; // CONNECT comes with may_tunnel; costs each new connection a look
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t body_min_rate; // bytes a second, on average of body_timeout; 0: any
     struct crowd *crowd;    // borrowed, shared by the servers of a process; NULL: no limit
@@ -95,7 +97,19 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
 void server_free(struct server *server);
 // Accepts from a listening socket, which stays the caller's. May be called for several.
 bool server_listen(struct server *server, int fd, struct err *err) WARN_UNUSED;
-// Stops accepting; replies from now on close their connections, and idle ones are closed.
+// Others accept from this one, too: when we stop, what stands in its queue is left to them.
+void server_lend(struct server *server, int fd);
+void server_lend_all(struct server *server);
+// Lets in who stands in the queue, and refuses newcomers; connections that came by it end with the
+// next reply. It must be open during the call, and is not watched any more behind it.
+void server_unlisten(struct server *server, int fd);
+// Requests whose heads are complete from now on go to this handler, those under way stay with
+// theirs. The operations are the same.
+void server_handle(struct server *server, void *arg);
+// Other limits, header_limit excepted; for connections that are open as well.
+void server_limit(struct server *server, const struct server_config *config);
+// Stops accepting; replies from now on close their connections, and idle ones are closed. One that
+// has not asked yet gets a second to do so.
 void server_drain(struct server *server);
 size_t server_connection_count(const struct server *server);
 // Bytes of response head (fields and their ": ", CRLF) that still fit into the connection's pool.
@@ -113,9 +127,9 @@ void request_reply(struct request *request, const struct reply *reply);
 // An interim response (1xx but 101), past which the request waits on. Dropped where it cannot be
 // sent without waiting, for HTTP/1.0 clients, and once the reply is known.
 void request_inform(struct request *request, int status, const struct fields *fields);
-// Instead of a reply: 101 with these fields, Upgrade among them; on_switched follows, or on_end.
-// For requests without a body.
-void request_switch(struct request *request, const struct fields *fields);
+// Instead of a reply: this status and these fields; on_switched follows, or on_end. 101 to a
+// request without a body, Upgrade being among the fields; 200 to one that may_tunnel.
+void request_switch(struct request *request, int status, const struct fields *fields);
 // Ends what on_switched began; on_end follows from the loop. Not from inside on_switched.
 void request_close(struct request *request);
 // The trailer fields behind a chunked body; views as the request's. False: not ones that two
@@ -134,5 +148,11 @@ void request_abort(struct request *request);
 // SO_REUSEPORT. Writes the address with the port that was bound. Returns the descriptor or -1.
 int listen_open(const char *address, bool is_shared, unsigned unix_mode, char *out_bound,
                 size_t out_bound_max, struct err *err) WARN_UNUSED;
+// Does nobody listen on this TCP address? With SO_REUSEPORT two processes of a user may, and would
+// share the connections, which is hardly ever meant.
+bool listen_is_free(const char *address, struct err *err) WARN_UNUSED;
+// Where a socket is bound, as listen_open() writes it; "" if it cannot be told.
+#define LISTEN_ADDRESS_MAX 128
+void listen_address(int fd, char out[LISTEN_ADDRESS_MAX]);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What server.c (connections, the library's life), server_request.c (a request comes in),
-// server_head.c (what it says) and server_reply.c (its answer goes out) share with their smaller
-// siblings; nobody else includes this.
+// What server.c (connections, the library's life), server_drain.c (how accepting ends),
+// server_request.c (a request comes in), server_head.c (what it says) and server_reply.c (its
+// answer goes out) share with their smaller siblings; nobody else includes this.
 #ifndef HTTP_SERVER_PRIVATE_H
 #define HTTP_SERVER_PRIVATE_H
 
@@ -45,6 +45,14 @@ struct server {
     size_t conn_count, spare_count;
 };
 
+struct listener {
+    struct list link;
+    struct watch watch;
+    struct server *server;
+    bool is_unix;
+    bool is_lent; // others accept from it, too
+};
+
 struct pace { // see server_pace.c
     bool is_on, is_reply;
     uint64_t moved; // bytes from the client, or for it, since the last look
@@ -55,11 +63,12 @@ struct pace { // see server_pace.c
 struct conn {
     struct list link;
     struct server *server;
-    struct MHD_Connection *mhd;
+    struct MHD_Connection *mhd; // NULL: libmicrohttpd has no part in it, see server_raw.c
     int fd;
-    bool is_unix;
+    bool is_raw, is_unix;
     uint32_t peer_uid;
     bool has_asked;  // one request or more is over
+    bool is_leaving; // its listener has gone: the next reply is the last
     bool is_counted; // in the crowd, as this client
     struct crowd_client client;
     struct req *req;       // the request under way, or NULL
@@ -113,7 +122,10 @@ static inline struct req *req_of(struct request *request)
 #define PARKED_MAX 64
 #define HEAD_READS 8 // a head of the whole pool takes about as many
 void server_want_run(struct server *server);
-void server_owe_runs(struct server *server, unsigned count); // behind the one under way
+void server_add_connection(struct server *server, bool is_unix, int fd); // takes fd
+void server_owe_runs(struct server *server, unsigned count);             // behind the one under way
+void conn_init(struct conn *conn, struct server *server, int fd);
+void conn_fini(struct conn *conn);
 void conn_break(const struct conn *conn); // so that no reply under way can look whole
 void conn_reset(const struct conn *conn); // the same, and what was sent of it is dropped
 
@@ -144,15 +156,29 @@ void socket_say(int fd, enum saying_kind kind);
 struct guard_verdict req_check_head(struct req *req, const char *method, const char *version);
 void req_read_framing(struct req *req);
 
+bool listener_accept(const struct listener *listener); // some; true: more may be waiting
+
+// server_drain.c
+// Are replies on it to say that they are the last?
+bool conn_is_leaving(const struct conn *conn);
+
 // server_request.c
 struct req *req_new(struct server *server, struct conn *conn);
 void req_free(struct req *req);
+void req_end(struct req *req, bool is_complete);
 void req_abandon(struct req *req); // its connection is closing and nobody said so
 void req_suspend(struct req *req);
 void req_unpark(struct req *req);
 void req_resume(struct req *req);
 bool req_has_body(const struct req *req);
 void req_reset_on_close(const struct req *req, bool on);
+
+// server_raw.c
+void raw_accept(struct server *server, int fd); // takes fd
+void raw_unwatch(struct conn *conn);            // somebody else does
+void raw_switch(struct conn *conn, int status, const struct fields *fields);
+void raw_end(struct conn *conn); // on_end follows, from the loop
+void raw_free_now(struct conn *conn);
 
 // server_reply.c
 bool response_add_field(struct MHD_Response *response, const struct field *field);

@@ -174,7 +174,7 @@ static void answer(struct request *request)
     if (fuzz.run.mode & SWITCHES && wants_switch(request)) {
         REQUIRE(fields_add(&fields, STR("Upgrade"), STR("x")));
         fuzz.run.has_replied = fuzz.run.is_over = true;
-        request_switch(request, &fields);
+        request_switch(request, 101, &fields);
     } else if (fuzz.run.mode & ABORTS && fuzz.run.announced == 2) {
         fuzz.run.has_replied = fuzz.run.is_over = true;
         request_abort(request);
