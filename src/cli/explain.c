@@ -270,7 +270,7 @@ static bool host_complete(struct question *question, const struct config *config
         struct str listen = str_of(config->listen.count ? config->listen.items[0] : "");
         if (str_starts(listen, STR("unix:")))
             listen = STR("localhost");
-        else if (!listen.len || str_ends(listen, STR(":0")))
+        else if (!listen.len || str_ends(listen, STR(":0")) || str_starts(listen, STR("fd:")))
             listen = STR(LISTEN_TO_ANY);
         return fields_add(&question->fields, STR("Host"), listen) &&
                host_complete(question, config);
@@ -287,15 +287,16 @@ static int explain_with(struct question *question, struct config *config,
     const struct config_strings bound = {items, 1};
     bool leaves_port = false;
     for (size_t i = 0; i < config->listen.count; i++)
-        leaves_port |= str_ends(str_of(config->listen.items[i]), STR(":0"));
+        leaves_port |= str_ends(str_of(config->listen.items[i]), STR(":0")) ||
+                       str_starts(str_of(config->listen.items[i]), STR("fd:"));
     if (!config->listen.count || !host_complete(question, config))
         return EXIT_FAILED;
-    question->policy = policy_new(config, leaves_port ? &bound : NULL, faults);
+    question->policy = policy_new(config, leaves_port ? &bound : NULL, NULL, faults);
     if (!question->policy)
         return EXIT_FAILED;
     printf("request     %.*s %.*s\n", STR_ARG(question->method), STR_ARG(question->url));
     int code = explain_target(question);
-    policy_free(question->policy);
+    policy_unref(question->policy);
     return code;
 }
 

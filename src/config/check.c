@@ -41,6 +41,8 @@ static bool listen_split(const char *text, struct listen_at *out)
 {
     *out = (struct listen_at){.is_unix = strncmp(text, "unix:", 5) == 0};
     struct str host = str_of(text);
+    if (str_starts(host, STR("fd:"))) // where that is will be seen when it is there
+        return false;
     if (str_ends(host, STR(":0")))
         host.len -= 2;
     return out->is_unix || authority_parse(host, &out->authority, NULL);
@@ -73,7 +75,8 @@ static void check_socket_users(struct draft *draft, const struct draft_section *
     const struct config *config = section->object;
     bool has_unix = false;
     for (size_t i = 0; i < config->listen.count; i++)
-        has_unix |= strncmp(config->listen.items[i], "unix:", 5) == 0;
+        has_unix |= strncmp(config->listen.items[i], "unix:", 5) == 0 ||
+                    strncmp(config->listen.items[i], "fd:", 3) == 0; // may be one
     if (has_unix && (config->listen_mode & 0002) && !config->allow_uids.count)
         draft_warn(draft, section, "socket_mode",
                    "every user of this machine may call over the socket; allow_uids names those "

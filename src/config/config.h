@@ -244,7 +244,7 @@ struct config {
     struct config_strings files;   // all that were read; owns the names in config_place
     struct config_faults warnings; // what does not keep it from running, but should be looked at
     // [proxy]
-    // Numeric and normalised: "127.0.0.1:8080", "[::1]:8080", "unix:/path"
+    // Numeric and normalised: "127.0.0.1:8080", "[::1]:8080", "unix:/path"; or "fd:name"
     struct config_strings listen;
     bool expose;
     uint64_t workers; // resolved: 1 or more
@@ -255,7 +255,7 @@ struct config {
     struct config_strings allow_uids;                  // decimal
     struct secret *client_key;                         // NULL: none
     uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
-    uint64_t request_timeout_ms, drain_timeout_ms;
+    uint64_t request_timeout_ms, drain_timeout_ms, drain_delay_ms;
     int connect;                         // enum config_connect
     struct config_strings connect_hosts; // host:port, lower case
     uint64_t connect_timeout_ms, tunnel_idle_timeout_ms;
@@ -263,6 +263,7 @@ struct config {
     uint64_t listen_mode;   // unix sockets: file mode
     int request_id;         // enum config_request_id
     bool trace;             // start one where there is none
+    char *pid_file;         // NULL: none
     struct config_store store;
     // [log]
     int log_level; // enum log_level
@@ -297,6 +298,10 @@ struct config *config_load(const char *path, struct config_faults *faults) WARN_
 // to look at patterns and the like. Not for running.
 struct config *config_inspect(const char *path, struct config_faults *faults) WARN_UNUSED;
 struct config *config_ref(struct config *config);
+// Before anybody else sees it: what cannot be changed without a restart (SETTING_RESTART) stays as
+// it is in the configuration that runs. A change that is thereby undone becomes one of its
+// warnings.
+void config_keep(struct config *config, const struct config *running);
 void config_unref(struct config *config); // NULL is fine
 
 #endif

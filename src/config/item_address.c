@@ -64,10 +64,24 @@ static char *render_address(struct authority *authority, struct str text, struct
     return mem_strdup(out);
 }
 
+// The name that a service manager gave to a socket it hands over.
+static char *listen_on_passed(struct str text, struct err *err)
+{
+    struct str name = str_from(text, 3);
+    bool ok = name.len > 0 && name.len <= 255; // systemd's own limit
+    for (size_t i = 0; ok && i < name.len; i++)
+        ok = name.ptr[i] > ' ' && name.ptr[i] <= '~' && name.ptr[i] != ':';
+    return ok ? str_dup(text)
+              : fail(err_set(err, "fd: must be followed by the name of a socket that is handed "
+                                  "over: printable ASCII without spaces and colons"));
+}
+
 char *item_listen(struct str text, struct err *err)
 {
     if (str_starts(text, STR("unix:")))
         return listen_on_unix(text, err);
+    if (str_starts(text, STR("fd:")))
+        return listen_on_passed(text, err);
     struct str port = str_starts(text, STR("*:"))  ? str_from(text, 2)
                       : str_starts(text, STR(":")) ? str_from(text, 1)
                                                    : text;

@@ -11,18 +11,21 @@ const struct setting settings_proxy[] = {
     {WORDS("listen", config, listen), .section = SECTION_PROXY,
      .flags = SETTING_REPEATS | SETTING_NO_EMPTY, .fallback = "127.0.0.1:8080", .item = item_listen,
      .help =
-         "Address to take requests on: IPv4:PORT, [IPv6]:PORT, or unix:PATH for a socket in the "
-         "file system. Repeat it for more.",
+         "Address to take requests on: IPv4:PORT, [IPv6]:PORT, unix:PATH for a socket in the file "
+         "system, or fd:NAME for one that a service manager hands over by that name (systemd's "
+         "FileDescriptorName). A socket that is handed over is also found by its address. Repeat "
+         "it for more.",
      .example = "unix:/run/bearerd/proxy.sock"},
     {BOOL("expose", config, expose), .section = SECTION_PROXY, .fallback = "no",
      .help = "Whether listen may name an address other machines can reach. Everybody who reaches "
              "bearerd acts with its tokens, so think of client_key, too.",
      .example = "yes"},
-    {NUMBER("workers", config, workers), .section = SECTION_PROXY, .fallback = "auto", .min = 1,
-     .max = 64, .zero = "auto", .help = "Number of threads that move requests.",
+    {NUMBER("workers", config, workers), .section = SECTION_PROXY, .flags = SETTING_RESTART,
+     .fallback = "auto", .min = 1, .max = 64, .zero = "auto",
+     .help = "Number of threads that move requests.",
      .more = "as many as processors are online, 4 at most", .example = "2"},
-    {SIZE("header_limit", config, header_limit), .section = SECTION_PROXY, .fallback = "16k",
-     .min = 4 * KIB, .max = 64 * KIB,
+    {SIZE("header_limit", config, header_limit), .section = SECTION_PROXY, .flags = SETTING_RESTART,
+     .fallback = "16k", .min = 4 * KIB, .max = 64 * KIB,
      .help = "Memory for one message's head, request and answer together. What does not fit is "
              "answered with 431, 414 or 502. Idle connections keep this memory.",
      .example = "32k"},
@@ -38,7 +41,8 @@ const struct setting settings_proxy[] = {
              "newcomers wait to be accepted.",
      .example = "500"},
     {NUMBER("max_connections_per_client", config, max_connections_per_client),
-     .section = SECTION_PROXY, .fallback = "none", .min = 1, .max = 1000000, .zero = "none",
+     .section = SECTION_PROXY, .flags = SETTING_RESTART, .fallback = "none", .min = 1,
+     .max = 1000000, .zero = "none",
      .help = "Connections that one client may have open at a time: an address, or a user of a "
              "unix: socket. A further one is answered with 503 and closed.",
      .example = "100"},
@@ -114,6 +118,16 @@ const struct setting settings_proxy[] = {
     {DURATION("drain_timeout", config, drain_timeout_ms), .section = SECTION_PROXY,
      .fallback = "10s", .min = 0, .max = MS_HOUR,
      .help = "How long requests under way may go on after SIGTERM.", .example = "30s"},
+    {DURATION("drain_delay", config, drain_delay_ms), .section = SECTION_PROXY, .fallback = "0s",
+     .min = 0, .max = MS_HOUR,
+     .help = "How long new requests are still taken after SIGTERM, while readiness is off already: "
+             "for load balancers (Kubernetes) that need a while to notice. drain_timeout begins "
+             "after it.",
+     .example = "5s"},
+    {PATH("pid_file", config, pid_file), .section = SECTION_PROXY, .flags = SETTING_RESTART,
+     .help = "File to write the process's number to, once it takes requests: for bearerd reload "
+             "and for whatever else sends signals.",
+     .more = "none is written", .example = "/run/bearerd/bearerd.pid"},
     {MODE("socket_mode", config, listen_mode), .section = SECTION_PROXY, .fallback = "0660",
      .min = 0, .max = 0777, .help = "Permission bits of unix: sockets, in octal.",
      .example = "0600"},

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/env.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "http/multi.h"
@@ -24,7 +25,7 @@ static void clear_environment(void)
         "OPENSSL_CONF", "SSLKEYLOGFILE", "HTTP_PROXY",
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        unsetenv(names[i]);
+        env_hide(names[i]);
 }
 
 bool daemon_prepare_process(struct err *err)

@@ -27,6 +27,7 @@ static const struct str field_names[FIELDS] = {STR("Content-Type:"),     STR("Re
 struct fetcher {
     struct multi *multi;
     struct loop *loop;
+    uint64_t fresh_ms; // what libcurl parsed before is not used any more
     struct list fetches;
 };
 
@@ -312,7 +313,9 @@ static bool set_tls(struct fetch *fetch, const struct fetch_request *request, st
         !check_file("cert_file", tls->cert_file, err) ||
         !check_file("key_file", tls->key_file, err))
         return false;
+    uint64_t kept_s = (clock_boottime_us() / 1000 - fetch->fetcher->fresh_ms) / 1000;
     tls_apply(fetch->easy, tls);
+    tls_forget_authorities(fetch->easy, kept_s);
     return true;
 }
 
@@ -416,6 +419,11 @@ struct fetcher *fetcher_new(struct loop *loop, struct err *err)
         return NULL;
     }
     return fetcher;
+}
+
+void fetcher_refresh(struct fetcher *fetcher)
+{
+    fetcher->fresh_ms = clock_boottime_us() / 1000;
 }
 
 void fetcher_free(struct fetcher *fetcher)

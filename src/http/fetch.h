@@ -18,6 +18,8 @@ struct fetch;   // one request under way
 
 struct fetcher *fetcher_new(struct loop *loop, struct err *err) WARN_UNUSED;
 void fetcher_free(struct fetcher *fetcher); // no fetch may be under way
+// Files of certification authorities are read anew by the fetches that start from now on.
+void fetcher_refresh(struct fetcher *fetcher);
 
 enum fetch_error {
     FETCH_OK,          // a whole response came, whatever its status

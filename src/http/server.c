@@ -20,12 +20,10 @@
 #define ACCEPTS_PER_TURN 32
 #define TICK_MS          1000
 
-struct listener {
-    struct list link;
-    struct watch watch;
-    struct server *server;
-    bool is_unix;
-};
+// libmicrohttpd's own limits, beyond those of ours that a configuration may set and change: a day
+// of keep-alive, a million connections.
+#define LIBRARY_TIMEOUT_S       93600
+#define LIBRARY_CONNECTIONS_MAX 1000001
 
 void server_want_run(struct server *server)
 {
@@ -216,20 +214,18 @@ static bool is_resource_error(int code)
     return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
 }
 
-static void on_listener_ready(struct watch *watch, unsigned ready)
+bool listener_accept(const struct listener *listener)
 {
-    (void)ready;
-    const struct listener *listener = CONTAINER_OF(watch, struct listener, watch);
     struct server *server = listener->server;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         if (server->conn_count >= server->config.max_connections) {
             server_be_full(server);
-            return;
+            return false;
         }
         struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof address;
-        int fd =
-            accept4(watch->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listener->watch.fd, (struct sockaddr *)&address, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             server->is_out_of_resources = false;
             if (!server_admit(server, fd, &address))
@@ -243,11 +239,18 @@ static void on_listener_ready(struct watch *watch, unsigned ready)
                 log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
             server->is_out_of_resources = true; // said once, until an accept works again
             server_be_full(server);
-            return;
+            return false;
         } else if (errno != ECONNABORTED && errno != EINTR) {
-            return;
+            return false;
         }
     }
+    return true;
+}
+
+static void on_listener_ready(struct watch *watch, unsigned ready)
+{
+    (void)ready;
+    (void)listener_accept(CONTAINER_OF(watch, struct listener, watch));
 }
 
 bool server_listen(struct server *server, int fd, struct err *err)
@@ -319,16 +322,11 @@ static size_t keep_encoded(void *arg, struct MHD_Connection *mhd, char *text)
 
 static struct MHD_Daemon *server_start_daemon(struct server *server)
 {
-    // On inactivity in any state. The real limits are our own deadlines; this one must not come
-    // before them, and does not see what a slow client takes out of the kernel's buffers.
-    uint64_t limit_ms = server->config.keepalive_timeout_ms > server->config.body_timeout_ms
-                            ? server->config.keepalive_timeout_ms
-                            : server->config.body_timeout_ms;
-    uint64_t seconds = limit_ms / 1000 + 3600;
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)server->config.header_limit, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)server->config.max_connections + 1, NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)seconds, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, LIBRARY_CONNECTIONS_MAX, NULL},
+        // On inactivity in any state: the real limits are our own deadlines.
+        {MHD_OPTION_CONNECTION_TIMEOUT, LIBRARY_TIMEOUT_S, NULL},
         // 0.9.75 answers what it refuses itself with its head sent twice: leave that to the guard.
         {MHD_OPTION_STRICT_FOR_CLIENT, server->parses_in_place ? 0 : 1, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
@@ -378,30 +376,18 @@ fail:
     return NULL;
 }
 
-// Those who already stand in the queue are let in; then it is closed, and newcomers are refused.
-static void server_close_listeners(struct server *server)
+void server_handle(struct server *server, void *arg)
 {
-    for (struct list *link = server->listeners.next; link != &server->listeners;
-         link = link->next) {
-        struct listener *listener = CONTAINER_OF(link, struct listener, link);
-        if (listener->watch.events)
-            on_listener_ready(&listener->watch, LOOP_READ);
-        shutdown(listener->watch.fd, SHUT_RD);
-    }
-    server_watch_listeners(server, false);
+    server->arg = arg;
 }
 
-void server_drain(struct server *server)
+void server_limit(struct server *server, const struct server_config *config)
 {
+    size_t header_limit = server->config.header_limit; // libmicrohttpd's, once and for all
+    server->config = *config;
+    server->config.header_limit = header_limit;
     if (!server->is_draining)
-        server_close_listeners(server);
-    server->is_draining = true;
-    for (struct list *link = server->conns.next; link != &server->conns; link = link->next) {
-        const struct conn *conn = CONTAINER_OF(link, struct conn, link);
-        if (!conn->req && !conn_has_input(conn))
-            shutdown(conn->fd, SHUT_RDWR);
-    }
-    server_want_run(server);
+        timer_start(server->loop, &server->sweep_timer, 0); // there may be more room now
 }
 
 static void server_end_tunnels(struct server *server)

@@ -97,7 +97,19 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
 void server_free(struct server *server);
 // Accepts from a listening socket, which stays the caller's. May be called for several.
 bool server_listen(struct server *server, int fd, struct err *err) WARN_UNUSED;
-// Stops accepting; replies from now on close their connections, and idle ones are closed.
+// Others accept from this one, too: when we stop, what stands in its queue is left to them.
+void server_lend(struct server *server, int fd);
+void server_lend_all(struct server *server);
+// Lets in who stands in the queue, and refuses newcomers; connections that came by it end with the
+// next reply. It must be open during the call, and is not watched any more behind it.
+void server_unlisten(struct server *server, int fd);
+// Requests whose heads are complete from now on go to this handler, those under way stay with
+// theirs. The operations are the same.
+void server_handle(struct server *server, void *arg);
+// Other limits, header_limit excepted; for connections that are open as well.
+void server_limit(struct server *server, const struct server_config *config);
+// Stops accepting; replies from now on close their connections, and idle ones are closed. One that
+// has not asked yet gets a second to do so.
 void server_drain(struct server *server);
 size_t server_connection_count(const struct server *server);
 // Bytes of response head (fields and their ": ", CRLF) that still fit into the connection's pool.
@@ -136,5 +148,11 @@ void request_abort(struct request *request);
 // SO_REUSEPORT. Writes the address with the port that was bound. Returns the descriptor or -1.
 int listen_open(const char *address, bool is_shared, unsigned unix_mode, char *out_bound,
                 size_t out_bound_max, struct err *err) WARN_UNUSED;
+// Does nobody listen on this TCP address? With SO_REUSEPORT two processes of a user may, and would
+// share the connections, which is hardly ever meant.
+bool listen_is_free(const char *address, struct err *err) WARN_UNUSED;
+// Where a socket is bound, as listen_open() writes it; "" if it cannot be told.
+#define LISTEN_ADDRESS_MAX 128
+void listen_address(int fd, char out[LISTEN_ADDRESS_MAX]);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What server.c (connections, the library's life), server_request.c (a request comes in),
-// server_head.c (what it says) and server_reply.c (its answer goes out) share with their smaller
-// siblings; nobody else includes this.
+// What server.c (connections, the library's life), server_drain.c (how accepting ends),
+// server_request.c (a request comes in), server_head.c (what it says) and server_reply.c (its
+// answer goes out) share with their smaller siblings; nobody else includes this.
 #ifndef HTTP_SERVER_PRIVATE_H
 #define HTTP_SERVER_PRIVATE_H
 
@@ -45,6 +45,14 @@ struct server {
     size_t conn_count, spare_count;
 };
 
+struct listener {
+    struct list link;
+    struct watch watch;
+    struct server *server;
+    bool is_unix;
+    bool is_lent; // others accept from it, too
+};
+
 struct pace { // see server_pace.c
     bool is_on, is_reply;
     uint64_t moved; // bytes from the client, or for it, since the last look
@@ -60,6 +68,7 @@ struct conn {
     bool is_raw, is_unix;
     uint32_t peer_uid;
     bool has_asked;  // one request or more is over
+    bool is_leaving; // its listener has gone: the next reply is the last
     bool is_counted; // in the crowd, as this client
     struct crowd_client client;
     struct req *req;       // the request under way, or NULL
@@ -146,6 +155,12 @@ void socket_say(int fd, enum saying_kind kind);
 // server_head.c
 struct guard_verdict req_check_head(struct req *req, const char *method, const char *version);
 void req_read_framing(struct req *req);
+
+bool listener_accept(const struct listener *listener); // some; true: more may be waiting
+
+// server_drain.c
+// Are replies on it to say that they are the last?
+bool conn_is_leaving(const struct conn *conn);
 
 // server_request.c
 struct req *req_new(struct server *server, struct conn *conn);

@@ -139,7 +139,7 @@ static void response_add_fields(const struct req *req, struct MHD_Response *resp
     // libmicrohttpd 0.9.75 reads trailers loosely enough to end them where others do not: what
     // follows a chunked request is not taken for another one.
     bool is_loose = req->pub.body == BODY_CHUNKED && req->server->parses_in_place;
-    if (reply->close || is_loose || req->server->is_draining)
+    if (reply->close || is_loose || conn_is_leaving(req->conn))
         response_add_field(response, &(struct field){STR("Connection"), STR("close")});
     for (size_t i = 0; i < reply->fields->count; i++)
         if (!response_add_field(response, &reply->fields->items[i]))

@@ -73,6 +73,7 @@ void req_end(struct req *req, bool is_complete)
     if (req->response)
         MHD_destroy_response(req->response);
     req->conn->req = NULL;
+    req->conn->has_asked = true;
     req_reset(req);
     if (server->spare_count < SPARE_MAX) {
         list_prepend(&server->spare, &req->suspended_link);
@@ -315,7 +316,7 @@ void handler_on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     is_complete = is_complete && !req->is_gone;
     bool may_shut = is_complete || !req->ends_by_close; // else a cut body would look whole
     req_end(req, is_complete);
-    if (server->is_draining && may_shut)
+    if (conn_is_leaving(conn) && may_shut)
         shutdown(conn->fd, SHUT_RDWR); // a reply that was queued before could not say close
     else
         conn_set_deadline(conn, server->config.keepalive_timeout_ms);

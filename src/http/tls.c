@@ -4,7 +4,7 @@
 
 #include <curl/curl.h>
 
-#define CA_KEPT_S 60L // a replaced file is noticed after that time
+#define CA_KEPT_S 60 // a replaced file is noticed after that time
 
 void tls_apply(void *easy, const struct tls_options *options)
 {
@@ -18,7 +18,6 @@ void tls_apply(void *easy, const struct tls_options *options)
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     if (options->ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_KEPT_S);
     if (options->cert_file) {
         curl_easy_setopt(easy, CURLOPT_SSLCERT, options->cert_file);
         curl_easy_setopt(easy, CURLOPT_SSLKEY,
@@ -30,4 +29,10 @@ void tls_apply(void *easy, const struct tls_options *options)
         curl_easy_setopt(easy, CURLOPT_TLS13_CIPHERS, options->ciphersuites);
     if (options->pin)
         curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, options->pin);
+}
+
+void tls_forget_authorities(void *easy, uint64_t age_max_s)
+{
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT,
+                     (long)(age_max_s < CA_KEPT_S ? age_max_s : CA_KEPT_S));
 }

@@ -5,6 +5,7 @@
 #define HTTP_TLS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct tls_options {                  // borrowed
     const char *ca_file;              // NULL: the system's authorities
@@ -16,5 +17,7 @@ struct tls_options {                  // borrowed
 
 // easy: a CURL *.
 void tls_apply(void *easy, const struct tls_options *options);
+// Authorities that were parsed longer ago are read again, and after a minute in any case.
+void tls_forget_authorities(void *easy, uint64_t age_max_s);
 
 #endif

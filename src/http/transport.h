@@ -13,16 +13,22 @@
 struct pool;
 
 struct pool_config {
-    struct link_target target; // borrowed strings: must outlive the pool
+    struct link_target target; // copied
+    const char *tls_mark;      // of what is in the target's files, copied; NULL: it has none
     size_t connections_max;    // all: on their way up, in use, idle
     size_t idle_max;
     size_t waiting_max;       // leases that wait while connections_max is reached
     uint64_t idle_timeout_ms; // an idle one is closed after that
 };
 
+// Counted, so that what two configurations connect to alike stays connected; the loop's thread.
 struct pool *pool_new(struct loop *loop, struct link_context *context,
                       const struct pool_config *config) WARN_UNUSED;
-void pool_free(struct pool *pool); // no lease may be out or waiting
+struct pool *pool_ref(struct pool *pool);
+void pool_unref(struct pool *pool); // the last: no lease may be out or waiting; NULL is fine
+// Are these connections what the configuration asks for, its limits apart?
+bool pool_fits(const struct pool *pool, const struct pool_config *config) WARN_UNUSED;
+void pool_limit(struct pool *pool, const struct pool_config *config); // takes over its limits
 
 // One borrowed link, or the wait for it. Memory and callbacks are the borrower's.
 struct lease {

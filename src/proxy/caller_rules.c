@@ -52,7 +52,8 @@ static struct str listen_port(struct str listen, struct str *out_host)
     while (at && listen.ptr[at - 1] != ':' && listen.ptr[at - 1] != ']')
         at--;
     *out_host = (struct str){listen.ptr, at ? at - 1 : 0};
-    if (!at || listen.ptr[at - 1] != ':' || str_starts(listen, STR("unix:")))
+    if (!at || listen.ptr[at - 1] != ':' || str_starts(listen, STR("unix:")) ||
+        str_starts(listen, STR("fd:")))
         return STR_NONE;
     return str_from(listen, at);
 }

@@ -15,15 +15,19 @@
 
 struct proxy {
     struct loop *loop;
-    const struct policy *policy;
+    struct policy *policy;
     struct view *view;
     struct link_context *links;
-    struct pool **pools; // by upstream index
+    struct pool **pools; // by upstream index; shared with other configurations' where they fit
     char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
     char instance[32];   // pseudonym of this process in Via
     size_t request_count, requests_max; // past the checks and not yet answered; max 0: any
     struct list spare;                  // of struct exchange
-    size_t spare_count;
+    size_t spare_count, live_count;     // live: begun and not ended
+    bool is_retired;
+    struct task end_task;
+    void (*on_gone)(void *arg);
+    void *gone_arg;
     struct fields reply_fields; // filled and used within one call
     struct ids ids;             // for requests and traces
     struct fields trailers;     // likewise

@@ -337,6 +337,11 @@ struct discovery *discovery_new_of(struct loop *loop, struct fetcher *fetcher,
     return discovery;
 }
 
+void discovery_turn_to(struct discovery *discovery, const struct config_credential *credential)
+{
+    discovery->credential = credential;
+}
+
 void discovery_free(struct discovery *discovery)
 {
     struct list *link;

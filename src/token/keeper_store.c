@@ -6,15 +6,11 @@
 // one are stored with its thumbprint.
 #include <string.h>
 
-#include "base/file.h"
-#include "config/secret.h"
-#include "config/template.h"
 #include "token/client.h"
 #include "token/jose.h"
 #include "token/keeper_private.h"
 
-#define WAIT_MS      20000 // for another process's fetch
-#define IDENTITY_MAX ((size_t)16 * SECRET_MAX)
+#define WAIT_MS 20000 // for another process's fetch
 
 // A configured token is at hand; what the grant fetches when it is over is like any other.
 static bool is_storeable(const struct keeper_slot *slot)
@@ -24,77 +20,6 @@ static bool is_storeable(const struct keeper_slot *slot)
               (credential->source != SOURCE_STATIC || source_static_is_over(credential));
     for (const struct config_slot *each = slot->config; ok && each; each = each->authoriser)
         ok = config_credential_is_storeable(each->credential);
-    return ok;
-}
-
-// -- whose token it is -------------------------------------------------------------------------
-// All that the client shows when it asks, each with its length in front: with another secret, or
-// another certificate under the same name, it is another client (T01, T02).
-
-static bool add_bytes(struct buf *out, struct str bytes)
-{
-    return buf_printf(out, "%zu:", bytes.len) && buf_append(out, bytes);
-}
-
-static bool add_secret(struct buf *out, const struct secret *secret)
-{
-    struct buf value;
-    buf_init(&value, SECRET_MAX);
-    bool ok = (!secret || secret_read(secret, &value, NULL)) && add_bytes(out, buf_str(&value));
-    buf_fini(&value);
-    return ok;
-}
-
-static bool add_file(struct buf *out, const char *path)
-{
-    struct buf bytes;
-    buf_init(&bytes, SECRET_MAX);
-    bool ok = (!path || file_read(path, &bytes, NULL)) && add_bytes(out, buf_str(&bytes));
-    buf_fini(&bytes);
-    return ok;
-}
-
-static bool add_reference(struct buf *out, struct str reference)
-{
-    char *text = str_dup(reference);
-    struct secret *secret = secret_new(text, NULL);
-    bool ok = secret && add_secret(out, secret);
-    secret_free(secret);
-    mem_free(text);
-    return ok;
-}
-
-static bool add_template(struct buf *out, const char *template)
-{
-    struct str rest = str_of(template), before, reference;
-    bool ok = true;
-    while (ok && rest.len && template_next(&rest, &before, &reference))
-        ok = add_reference(out, reference);
-    return ok;
-}
-
-// Of the slot, and of those whose tokens authorise its own login (config: no circle).
-static bool add_identity(struct buf *out, const struct config_slot *slot)
-{
-    bool ok = true;
-    for (; ok && slot; slot = slot->authoriser) {
-        const struct config_credential *credential = slot->credential;
-        ok = add_secret(out, credential->client_secret) &&
-             add_secret(out, credential->signing_key) && add_secret(out, credential->token) &&
-             add_file(out, credential->tls.cert_file) && add_template(out, credential->login.body);
-    }
-    return ok;
-}
-
-// False: something of it cannot be read, and so no entry can be known as ours.
-static bool slot_key(const struct keeper_slot *slot, char out[STORE_KEY_LEN + 1])
-{
-    struct buf identity;
-    buf_init(&identity, IDENTITY_MAX);
-    bool ok = add_identity(&identity, slot->config);
-    if (ok)
-        store_key_of(slot->config, buf_str(&identity), out);
-    buf_fini(&identity);
     return ok;
 }
 
@@ -156,7 +81,7 @@ static void on_acquired(void *arg, enum store_answer answer, const struct store_
 
 void slot_ask_store(struct keeper_slot *slot)
 {
-    if (!is_storeable(slot) || !slot_key(slot, slot->store_key)) {
+    if (!is_storeable(slot) || !slot_store_key(slot->config, slot->store_key)) {
         slot_ask_source(slot);
         return;
     }
@@ -191,7 +116,7 @@ void slot_tell_store(struct keeper_slot *slot, const struct token *token)
         return;
     // A secret that changed meanwhile makes it another client's entry, in which this token has no
     // place.
-    if (token && slot_key(slot, key) && !strcmp(key, slot->store_key))
+    if (token && slot_store_key(slot->config, key) && !strcmp(key, slot->store_key))
         slot_put(slot, slot->store_key, token);
     else
         store_release(slot->keeper->store, slot->store_key);
@@ -203,4 +128,12 @@ void slot_leave_store(struct keeper_slot *slot)
         store_cancel(slot->keeper->store, slot);
     else
         slot_tell_store(slot, NULL);
+}
+
+bool slot_change_store(struct keeper_slot *slot)
+{
+    bool is_asking = slot->lease == LEASE_ASKED;
+    slot_leave_store(slot);
+    slot->lease = LEASE_NONE;
+    return is_asking;
 }

@@ -32,6 +32,9 @@ struct source_ops {
     // Has what a refused fetch was made with (the secret) changed since, so that asking again may
     // help? May be NULL: never.
     bool (*has_changed)(struct source *source);
+    // Goes on, a fetch under way included, with the slot of another configuration that has the same
+    // name of credential and the same identity. May be NULL: cannot.
+    void (*rebind)(struct source *source, const struct config_slot *slot);
     void (*free)(struct source *source);
 };
 

@@ -411,6 +411,12 @@ static bool login_has_changed(struct source *source)
     return is_read && memcmp(hash, login->hash, sizeof hash) != 0;
 }
 
+static void login_rebind(struct source *source, const struct config_slot *slot)
+{
+    struct source_login *login = CONTAINER_OF(source, struct source_login, source);
+    login->slot = slot;
+}
+
 static void login_free(struct source *source)
 {
     struct source_login *login = CONTAINER_OF(source, struct source_login, source);
@@ -423,6 +429,7 @@ static const struct source_ops login_ops = {
     .fetch = login_fetch,
     .cancel = login_cancel,
     .has_changed = login_has_changed,
+    .rebind = login_rebind,
     .free = login_free,
 };
 

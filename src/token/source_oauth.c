@@ -393,11 +393,18 @@ static bool oauth_has_changed(struct source *source)
            memcmp(hash, oauth->secret_hash, sizeof hash) != 0;
 }
 
+static void oauth_rebind(struct source *source, const struct config_slot *slot)
+{
+    struct source_oauth *oauth = CONTAINER_OF(source, struct source_oauth, source);
+    oauth->slot = slot;
+}
+
 static void oauth_free(struct source *source)
 {
     struct source_oauth *oauth = CONTAINER_OF(source, struct source_oauth, source);
     oauth_cancel(source);
     mem_wipe(oauth->secret_hash, sizeof oauth->secret_hash);
+    client_unref(oauth->client);
     mem_free(oauth->details);
     mem_free(oauth);
 }
@@ -406,6 +413,7 @@ static const struct source_ops oauth_ops = {
     .fetch = oauth_fetch,
     .cancel = oauth_cancel,
     .has_changed = oauth_has_changed,
+    .rebind = oauth_rebind,
     .free = oauth_free,
 };
 

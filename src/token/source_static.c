@@ -118,6 +118,14 @@ static bool static_has_changed(struct source *source)
            memcmp(hash, fixed->hash, sizeof hash) != 0;
 }
 
+static void static_rebind(struct source *source, const struct config_slot *slot)
+{
+    struct source_static *fixed = CONTAINER_OF(source, struct source_static, source);
+    fixed->slot = slot;
+    if (fixed->oauth)
+        fixed->oauth->ops->rebind(fixed->oauth, slot);
+}
+
 static void static_free(struct source *source)
 {
     struct source_static *fixed = CONTAINER_OF(source, struct source_static, source);
@@ -132,6 +140,7 @@ static const struct source_ops static_ops = {
     .fetch = static_fetch,
     .cancel = static_cancel,
     .has_changed = static_has_changed,
+    .rebind = static_rebind,
     .free = static_free,
 };
 

@@ -41,6 +41,10 @@ void store_record_copy(struct store_record *to, const struct store_record *from)
 // signing key or client certificate, the login body with its secrets filled in), empty if nothing.
 void store_key_of(const struct config_slot *slot, struct str secret, char out[STORE_KEY_LEN + 1]);
 
+// What a store is opened with, as one hash: equal for two configurations whose store is the same.
+// "": none is configured.
+void store_mark(const struct config *config, char out[STORE_KEY_LEN + 1]);
+
 // NULL with an empty err->text when no store is configured. A store that cannot be reached yet is
 // no error; one that can never work (bad URL, file open to others, no key) is.
 struct store *store_open(struct loop *loop, const struct config *config,

@@ -28,5 +28,9 @@ static inline struct tls_options tls_files_options(const struct config_tls *tls)
         .pin = tls->pin,
     };
 }
+// What is in the files, as one hash: connections made with other contents are others. "": there are
+// no files.
+#define TLS_MARK_LEN 64
+void tls_files_mark(const struct config_tls *tls, char out[TLS_MARK_LEN + 1]);
 
 #endif

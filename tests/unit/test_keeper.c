@@ -27,7 +27,7 @@ static int set_up(void **state)
     assert_non_null(bench.keeper);
     for (size_t i = 0; i < 2; i++) {
         bench.worker[i] = loop_new(&err);
-        bench.view[i] = view_new(bench.worker[i], bench.keeper, FAKE_SLOTS);
+        bench.view[i] = view_new(bench.worker[i], bench.keeper);
     }
     *state = &bench;
     return 0;
@@ -567,7 +567,7 @@ static void test_a_new_view_gets_what_there_is(void **state)
     struct err err;
     start_with(bench, "one", 60000);
     struct loop *loop = loop_new(&err);
-    struct view *view = view_new(loop, bench->keeper, FAKE_SLOTS);
+    struct view *view = view_new(loop, bench->keeper);
     loop_turn(loop, 0);
     assert_non_null(view_get(view, 0));
     assert_null(view_get(view, 1));
@@ -582,7 +582,7 @@ static void test_posts_may_outlive_both(void **state)
     struct fake_waiter waiter = {.waiter.on_token = on_fake_token};
     view_wait(bench->view[0], 1, &waiter.waiter); // a note that nobody reads before the end
     view_cancel(bench->view[0], &waiter.waiter);
-    keeper_tell(bench->keeper, 0, KEEPER_WANT);
+    view_refuse(bench->view[0], 0, 1);
     loop_turn(bench->control, 0); // publishes to loops that do not turn any more
 }
 
