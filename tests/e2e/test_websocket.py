@@ -86,7 +86,7 @@ def test_a_close_of_the_server_reaches_the_client(daemon, server):
         return socket.close_code, socket.close_reason
 
     assert talk(ws(daemon), be_closed) == (4321, "as you wish")
-    daemon.wait_log(r"event=tunnel.closed upstream=api why=\"closed by both sides\"")
+    daemon.wait_log(r"event=tunnel.closed to=api why=\"closed by both sides\"")
 
 
 def test_a_close_of_the_client_reaches_the_server(daemon, server):
