@@ -259,7 +259,7 @@ struct config {
     uint64_t listen_mode;   // unix sockets: file mode
     int request_id;         // enum config_request_id
     bool trace;             // start one where there is none
-    char *pid_file; // NULL: none
+    char *pid_file;         // NULL: none
     struct config_store store;
     // [log]
     int log_level; // enum log_level

@@ -40,7 +40,8 @@ const struct setting settings_proxy[] = {
              "newcomers wait to be accepted.",
      .example = "500"},
     {NUMBER("max_connections_per_client", config, max_connections_per_client),
-     .section = SECTION_PROXY, .flags = SETTING_RESTART, .fallback = "none", .min = 1, .max = 1000000, .zero = "none",
+     .section = SECTION_PROXY, .flags = SETTING_RESTART, .fallback = "none", .min = 1,
+     .max = 1000000, .zero = "none",
      .help = "Connections that one client may have open at a time: an address, or a user of a "
              "unix: socket. A further one is answered with 503 and closed.",
      .example = "100"},
