@@ -89,6 +89,7 @@ struct inject_input exchange_inject_input(const struct exchange *exchange);
 
 // exchange_send.c
 void exchange_init_send(struct exchange *exchange);
+void exchange_forget_sent(struct exchange *exchange);
 void exchange_get_tokens(struct exchange *exchange); // then sends the request
 // The response is a refusal of the token that another one, or a nonce, may turn: true, and it is
 // not to be passed on now.
