@@ -111,7 +111,12 @@ static void check_second(const struct strict_request *strict, struct str bytes)
         return;
     second_init(&second, HTTP_REQUEST);
     struct str head = {strict_skip_empty(bytes).ptr, strict->head_len};
-    REQUIRE(second_feed(&second, head) == head.len && second.has_head && !second.has_failed);
+    size_t used = second_feed(&second, head);
+    if (second_minds_tab(&second, &strict->fields)) {
+        second_fini(&second);
+        return;
+    }
+    REQUIRE(used == head.len && second.has_head && !second.has_failed);
     REQUIRE(str_eq(buf_str(&second.method), strict->method));
     REQUIRE(str_eq(buf_str(&second.target), strict->target));
     REQUIRE(second_has_fields(&second, &strict->fields));
