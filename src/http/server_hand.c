@@ -104,6 +104,8 @@ static void hand_end(struct hand *hand, bool is_complete)
     conn_set_deadline(req->conn, 0);
     conn_break(req->conn);
     req_resume(req);
+    if (req->conn->is_raw)
+        raw_end(req->conn);
 }
 
 // The reply is out: the client's end is awaited, so that no reset overtakes it.
@@ -316,6 +318,8 @@ void hand_start(struct req *req, bool overlaps)
     buf_init(&hand->trailers, server->config.header_limit);
     req->hand = hand;
     watch_stop(server->loop, &req->gone_watch); // ours sees it, too
+    if (req->conn->is_raw)
+        raw_unwatch(req->conn);
     req_unpark(req);
     if (!overlaps)
         req_suspend(req);

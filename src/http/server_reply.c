@@ -130,7 +130,7 @@ static bool is_by_hand(const struct req *req)
     // Whoever waits to be told to continue sends nothing that could get into the way.
     if (req->phase == REQ_HEAD && req->pub.expects_continue)
         return false;
-    return body_is_long_to_come(req) || req->reply.close || req->is_late;
+    return body_is_long_to_come(req) || req->reply.close || req->is_late || !req->mhd;
 }
 
 static void response_add_fields(const struct req *req, struct MHD_Response *response,
