@@ -13,7 +13,7 @@
 #include "base/helper_private.h"
 
 static int helper_socket = -1;
-static pid_t helper_pid;
+static pid_t helper_process;
 
 bool helper_is_used(void)
 {
@@ -44,18 +44,24 @@ bool helper_start(const struct helper_setup *setup, struct err *err)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
         return err_errno(err, "cannot make a socket for the process that is to start commands");
     set_packet_size(ends[0]);
-    helper_pid = fork();
-    if (!helper_pid) {
+    helper_process = fork();
+    if (!helper_process) {
         close(ends[0]);
         helper_live(ends[1], setup);
     }
     close(ends[1]);
     helper_socket = ends[0];
-    bool ok = helper_pid > 0 ? await_settled(err)
-                             : err_errno(err, "cannot fork the process that is to start commands");
+    bool ok = helper_process > 0
+                  ? await_settled(err)
+                  : err_errno(err, "cannot fork the process that is to start commands");
     if (!ok)
         helper_stop();
     return ok;
+}
+
+pid_t helper_pid(void)
+{
+    return helper_process;
 }
 
 void helper_stop(void)
@@ -63,9 +69,9 @@ void helper_stop(void)
     if (helper_socket >= 0)
         close(helper_socket);
     helper_socket = -1;
-    while (helper_pid > 0 && waitpid(helper_pid, NULL, 0) < 0 && errno == EINTR)
+    while (helper_process > 0 && waitpid(helper_process, NULL, 0) < 0 && errno == EINTR)
         ;
-    helper_pid = 0;
+    helper_process = 0;
 }
 
 // -- a request ---------------------------------------------------------------------------------
@@ -78,21 +84,22 @@ static bool add_strings(struct buf *packet, const char *const *strings, uint32_t
     return true;
 }
 
-static bool build_packet(struct buf *packet, const char *const *argv, const char *const *env)
+static bool build_packet(struct buf *packet, enum helper_kind kind, const char *const *argv,
+                         const char *const *env)
 {
-    struct helper_head head = {0};
+    struct helper_head head = {.kind = kind};
     bool ok = buf_append(packet, (struct str){(const char *)&head, sizeof head}) &&
               add_strings(packet, argv, &head.arg_count) &&
               add_strings(packet, env, &head.env_count);
     if (ok)
         memcpy(packet->ptr, &head, sizeof head);
-    return ok && head.arg_count <= SPAWN_ARGS_MAX && head.env_count <= SPAWN_ENV_MAX;
+    return ok && head.arg_count <= SPAWN_ARGS_MAX && head.env_count <= HELPER_ENV_MAX;
 }
 
 static bool send_packet(const struct buf *packet, const int *fds, size_t fd_count)
 {
     union {
-        char bytes[CMSG_SPACE(HELPER_FDS * sizeof(int))];
+        char bytes[CMSG_SPACE(HELPER_FDS_MAX * sizeof(int))];
         struct cmsghdr align;
     } control = {.bytes = ""};
     struct iovec part = {packet->ptr, packet->len};
@@ -108,36 +115,71 @@ static bool send_packet(const struct buf *packet, const int *fds, size_t fd_coun
     return sendmsg(helper_socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
 }
 
-static bool explain(const char *command, struct err *err)
+// False and errno.
+static bool ask(enum helper_kind kind, const char *const *argv, const char *const *env,
+                const int *fds, size_t fd_count)
+{
+    struct buf packet;
+    buf_init(&packet, HELPER_PACKET_MAX);
+    bool ok = build_packet(&packet, kind, argv, env);
+    errno = ok ? 0 : EMSGSIZE;
+    ok = ok && send_packet(&packet, fds, fd_count);
+    int saved = errno;
+    buf_fini(&packet);
+    errno = saved;
+    return ok;
+}
+
+static bool explain(const char *what, struct err *err)
 {
     if (errno == EMSGSIZE)
-        return err_set(err, "cannot start %s: its arguments are too long", command);
+        return err_set(err, "cannot start %s: its arguments are too long", what);
     if (errno == EAGAIN)
-        return err_set(err, "cannot start %s: another command is still being started", command);
+        return err_set(err, "cannot start %s: another command is still being started", what);
     return err_set(
-        err, "cannot start %s: the process that starts commands is gone; restart bearerd", command);
+        err, "cannot start %s: the process that starts commands is gone; restart bearerd", what);
+}
+
+static bool make_line(int line[2], const char *what, struct err *err)
+{
+    return !socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, line) ||
+           err_errno(err, "cannot start %s", what);
+}
+
+// Our end of the line, or -1 with err.
+static int end_of(const int line[2], bool ok, const char *what, struct err *err)
+{
+    if (!ok)
+        explain(what, err);
+    close(line[1]);
+    if (ok)
+        return line[0];
+    close(line[0]);
+    return -1;
 }
 
 int helper_run(const char *const *argv, const char *const *env, const struct spawn_ends *ends,
                struct err *err)
 {
     int line[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, line)) {
-        err_errno(err, "cannot start %s", argv[0]);
+    if (!make_line(line, argv[0], err))
         return -1;
-    }
     const int fds[HELPER_FDS] = {line[1], ends->input, ends->errors, ends->output};
-    struct buf packet;
-    buf_init(&packet, HELPER_PACKET_MAX);
-    bool ok = build_packet(&packet, argv, env);
-    errno = ok ? 0 : EMSGSIZE;
-    ok = ok && send_packet(&packet, fds, ends->output < 0 ? HELPER_OUTPUT : HELPER_FDS);
-    if (!ok)
-        explain(argv[0], err);
-    buf_fini(&packet);
-    close(line[1]);
-    if (ok)
-        return line[0];
-    close(line[0]);
-    return -1;
+    bool ok = ask(HELPER_COMMAND, argv, env, fds, ends->output < 0 ? HELPER_OUTPUT : HELPER_FDS);
+    return end_of(line, ok, argv[0], err);
+}
+
+int helper_restart(const int *fds, size_t fd_count, const char *const *env, struct err *err)
+{
+    static const char what[] = "a successor";
+    int line[2];
+    if (!make_line(line, what, err))
+        return -1;
+    bool ok = true;
+    for (size_t at = 0; ok && at < fd_count; at += HELPER_FDS_MAX) {
+        size_t rest = fd_count - at;
+        ok = ask(HELPER_LEND, NULL, NULL, fds + at, rest < HELPER_FDS_MAX ? rest : HELPER_FDS_MAX);
+    }
+    ok = ok && ask(HELPER_RESTART, NULL, env, &line[1], 1);
+    return end_of(line, ok, what, err);
 }

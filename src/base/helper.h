@@ -17,13 +17,16 @@ struct helper_setup {
     // and memory; false ends it, and helper_start() fails with err.
     bool (*settle)(void *arg, struct err *err);
     bool (*permits)(void *arg, const char *const *argv, const char *const *env);
+    bool (*permits_restart)(void *arg, const char *const *env);
     void *arg;
+    char *const *restart_argv; // NULL: this program is not started once more
 };
 
 // Before any thread is started. From then on child_start() uses it.
 bool helper_start(const struct helper_setup *setup, struct err *err) WARN_UNUSED;
 void helper_stop(void); // waits for its end; no-op when there is none
 bool helper_is_used(void);
+pid_t helper_pid(void); // what getppid() says in processes that it starts
 
 // Has a command started. Returns the line to it: a socket that does not block and is the caller's.
 // One struct helper_report comes over it when the command has ended, or could not be started; the
@@ -32,11 +35,17 @@ bool helper_is_used(void);
 int helper_run(const char *const *argv, const char *const *env, const struct spawn_ends *ends,
                struct err *err) WARN_UNUSED;
 
-enum helper_outcome { HELPER_EXITED, HELPER_SIGNALLED, HELPER_NOT_STARTED };
+// Has this same program started once more, as spawn_program() does, with restart_argv; env stands
+// above the helper's own environment. It lives on when we are gone, and so does it when the line is
+// closed; a byte sent over the line has it killed. Two reports come: HELPER_STARTED and its end.
+int helper_restart(const int *fds, size_t fd_count, const char *const *env,
+                   struct err *err) WARN_UNUSED;
+
+enum helper_outcome { HELPER_STARTED, HELPER_EXITED, HELPER_SIGNALLED, HELPER_NOT_STARTED };
 
 struct helper_report {
     enum helper_outcome outcome;
-    int code;       // exit status, or signal
+    int code;       // process number, exit status, or signal
     struct err why; // HELPER_NOT_STARTED
 };
 

@@ -23,6 +23,7 @@ struct run {
     int line;  // -1: this place is free
     pid_t pid; // 0 until it has been started
     bool is_unwanted;
+    bool is_successor; // which is not ours to end
 };
 
 struct helper {
@@ -37,10 +38,15 @@ static struct helper helper; // too large for a stack; pages that no packet need
 
 // -- runs --------------------------------------------------------------------------------------
 
+// Fails when nobody waits for it any more.
+static void tell(const struct run *run, const struct helper_report *result)
+{
+    (void)!send(run->line, result, sizeof *result, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void report(struct run *run, const struct helper_report *result)
 {
-    // Fails when nobody waits for it any more.
-    (void)!send(run->line, result, sizeof *result, MSG_NOSIGNAL | MSG_DONTWAIT);
+    tell(run, result);
     close(run->line);
     run->line = -1;
 }
@@ -59,7 +65,7 @@ static void reap(void)
     siginfo_t info = {0};
     while (!waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid) {
         struct run *run = find(info.si_pid);
-        if (run)
+        if (run && !run->is_successor)
             spawn_kill(info.si_pid);
         waitid(P_PID, (id_t)info.si_pid, &info, WEXITED);
         if (run)
@@ -75,7 +81,7 @@ static void helper_end(void) __attribute__((noreturn));
 static void helper_end(void)
 {
     for (size_t i = 0; i < RUNS_MAX; i++)
-        if (helper.runs[i].line >= 0)
+        if (helper.runs[i].line >= 0 && !helper.runs[i].is_successor)
             spawn_kill(helper.runs[i].pid);
     _exit(0); // not exit(): what the other process has registered is its own
 }
@@ -83,13 +89,16 @@ static void helper_end(void)
 // -- requests ----------------------------------------------------------------------------------
 
 struct request {
-    const char *argv[SPAWN_ARGS_MAX + 1], *env[SPAWN_ENV_MAX + 1];
-    int fds[HELPER_FDS];
+    struct helper_head head;
+    const char *argv[SPAWN_ARGS_MAX + 1], *env[HELPER_ENV_MAX + 1];
+    int fds[HELPER_FDS_MAX];
     size_t fd_count;
 };
 
+// out has room for one more, which ends it.
 static bool take_strings(const char **at, const char *end, uint32_t count, const char **out)
 {
+    out[count] = NULL;
     for (uint32_t i = 0; i < count; i++) {
         if (*at >= end)
             return false;
@@ -101,14 +110,28 @@ static bool take_strings(const char **at, const char *end, uint32_t count, const
 
 static bool take_apart(size_t len, struct request *request)
 {
-    struct helper_head head;
-    if (len < sizeof head || request->fd_count < HELPER_OUTPUT)
+    struct helper_head *head = &request->head;
+    if (len < sizeof *head)
         return false;
-    memcpy(&head, helper.packet, sizeof head);
-    const char *at = helper.packet + sizeof head, *end = helper.packet + len;
-    return head.arg_count && head.arg_count <= SPAWN_ARGS_MAX && head.env_count <= SPAWN_ENV_MAX &&
-           take_strings(&at, end, head.arg_count, request->argv) &&
-           take_strings(&at, end, head.env_count, request->env) && at == end;
+    memcpy(head, helper.packet, sizeof *head);
+    const char *at = helper.packet + sizeof *head, *end = helper.packet + len;
+    return head->arg_count <= SPAWN_ARGS_MAX && head->env_count <= HELPER_ENV_MAX &&
+           take_strings(&at, end, head->arg_count, request->argv) &&
+           take_strings(&at, end, head->env_count, request->env) && at == end;
+}
+
+static bool is_sound(const struct request *request)
+{
+    const struct helper_head *head = &request->head;
+    switch (head->kind) {
+    case HELPER_COMMAND:
+        return head->arg_count && head->env_count <= SPAWN_ENV_MAX &&
+               request->fd_count >= HELPER_OUTPUT && request->fd_count <= HELPER_FDS;
+    case HELPER_RESTART:
+        return !head->arg_count && request->fd_count == 1;
+    default:
+        return head->kind == HELPER_LEND && request->fd_count;
+    }
 }
 
 static void take_fds(struct msghdr *message, struct request *request)
@@ -124,7 +147,7 @@ static void take_fds(struct msghdr *message, struct request *request)
 static bool receive(struct request *request, size_t *out_len)
 {
     union {
-        char bytes[CMSG_SPACE(HELPER_FDS * sizeof(int))];
+        char bytes[CMSG_SPACE(HELPER_FDS_MAX * sizeof(int))];
         struct cmsghdr align;
     } control;
     struct iovec part = {helper.packet, HELPER_PACKET_MAX};
@@ -141,7 +164,7 @@ static bool receive(struct request *request, size_t *out_len)
     return true;
 }
 
-static bool start(const struct request *request, pid_t *out_pid, struct err *err)
+static bool start_command(const struct request *request, pid_t *out_pid, struct err *err)
 {
     const int *fds = request->fds;
     struct spawn_ends ends = {
@@ -157,6 +180,16 @@ static bool start(const struct request *request, pid_t *out_pid, struct err *err
            spawn_start(request->argv, request->env, &ends, out_pid, err);
 }
 
+static bool start(const struct request *request, struct run *run, struct err *err)
+{
+    if (!run->is_successor)
+        return start_command(request, &run->pid, err);
+    if (!successor_start(helper.setup, request->env, &run->pid, err))
+        return false;
+    tell(run, &(struct helper_report){.outcome = HELPER_STARTED, .code = run->pid});
+    return true;
+}
+
 static void start_run(const struct request *request)
 {
     struct helper_report failure = {.outcome = HELPER_NOT_STARTED};
@@ -164,11 +197,11 @@ static void start_run(const struct request *request)
     for (size_t i = 0; i < RUNS_MAX && run == &one_too_many; i++)
         if (helper.runs[i].line < 0)
             run = &helper.runs[i];
-    *run = (struct run){.line = request->fds[HELPER_LINE]};
+    *run = (struct run){.line = request->fds[HELPER_LINE],
+                        .is_successor = request->head.kind == HELPER_RESTART};
     if (run == &one_too_many)
-        err_set(&failure.why, "cannot start %s: %d commands run already", request->argv[0],
-                RUNS_MAX);
-    else if (start(request, &run->pid, &failure.why))
+        err_set(&failure.why, "%d commands run already", RUNS_MAX);
+    else if (start(request, run, &failure.why))
         return;
     report(run, &failure);
 }
@@ -180,20 +213,34 @@ static void refuse(int line)
     report(&(struct run){.line = line}, &failure);
 }
 
+// Returns how many of its descriptors have found an owner.
+static size_t take_request(const struct request *request)
+{
+    if (!is_sound(request)) {
+        if (request->fd_count)
+            refuse(request->fds[HELPER_LINE]);
+        return 1;
+    }
+    if (request->head.kind == HELPER_LEND) {
+        successor_lend(request->fds, request->fd_count);
+        return request->fd_count;
+    }
+    start_run(request);
+    return 1;
+}
+
 static bool on_request(void)
 {
     static struct request request;
     size_t len = 0;
-    request = (struct request){0};
+    request.fd_count = 0;
     if (!receive(&request, &len))
         return false;
-    if (take_apart(len, &request))
-        start_run(&request);
-    else if (request.fd_count > HELPER_LINE)
-        refuse(request.fds[HELPER_LINE]);
-    for (size_t i = HELPER_INPUT; i < request.fd_count; i++)
+    if (!take_apart(len, &request))
+        request.head.kind = UINT32_MAX;
+    for (size_t i = take_request(&request); i < request.fd_count; i++)
         close(request.fds[i]);
-    memset(helper.packet, 0, len);
+    mem_wipe(helper.packet, len); // a successor gets secrets
     return true;
 }
 
@@ -208,11 +255,16 @@ static void on_signal(void)
     reap();
 }
 
-// Nothing is ever written to a line but its end.
+// The end of the line means that a command is no longer wanted, and nothing to a successor, which
+// is ended by a word.
 static void on_line(struct run *run)
 {
+    char word;
+    if (!run->is_successor)
+        spawn_kill(run->pid);
+    else if (recv(run->line, &word, sizeof word, 0) > 0)
+        kill(run->pid, SIGKILL);
     run->is_unwanted = true;
-    spawn_kill(run->pid);
 }
 
 static void turn(void)
@@ -281,6 +333,7 @@ void helper_live(int socket, const struct helper_setup *setup)
     for (size_t i = 0; i < RUNS_MAX; i++)
         helper.runs[i].line = -1;
     prctl(PR_SET_NAME, "bearerd-helper");
+    successor_init();
     watch_signals();
     bool ok = setup->settle(setup->arg, &failure);
     // Behind settle(): a change of user would undo these two.

@@ -51,20 +51,26 @@ static int set_up_ends(posix_spawn_file_actions_t *actions, const struct spawn_e
     return failed ? failed : posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
 }
 
+// Of a process that has nothing from us: our signals are blocked or ignored.
+static void set_up_signals(posix_spawnattr_t *attributes, short flags)
+{
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_init(attributes);
+    posix_spawnattr_setflags(attributes,
+                             (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | flags));
+    posix_spawnattr_setsigmask(attributes, &none);
+    posix_spawnattr_setsigdefault(attributes, &all);
+}
+
 static int spawn(const char *const *argv, const char *const *env, const struct spawn_ends *ends,
                  pid_t *out_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                              POSIX_SPAWN_SETPGROUP);
-    posix_spawnattr_setsigmask(&attributes, &none); // ours are blocked or ignored
-    posix_spawnattr_setsigdefault(&attributes, &all);
+    set_up_signals(&attributes, POSIX_SPAWN_SETPGROUP);
     posix_spawnattr_setpgroup(&attributes, 0);
     int failed = set_up_ends(&actions, ends);
     if (!failed)
@@ -93,6 +99,60 @@ bool spawn_start(const char *const *argv, const char *const *env, const struct s
     mem_free(home_line);
     buf_fini(&line);
     return ok;
+}
+
+// -- programs ----------------------------------------------------------------------------------
+
+// Copies with numbers that no place of theirs has, so that putting one in its place overwrites no
+// other. NULL and errno.
+static int *move_up(const int *fds, size_t count)
+{
+    int *moved = mem_array(count, sizeof *moved);
+    for (size_t i = 0; i < count; i++) {
+        moved[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, SPAWN_FD_FIRST + (int)count);
+        if (moved[i] >= 0)
+            continue;
+        int saved = errno;
+        while (i-- > 0)
+            close(moved[i]);
+        mem_free(moved);
+        errno = saved;
+        return NULL;
+    }
+    return moved;
+}
+
+static int spawn_with(const char *program, char *const *argv, char *const *env, const int *fds,
+                      size_t count, pid_t *out_pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int failed = 0;
+    posix_spawn_file_actions_init(&actions);
+    set_up_signals(&attributes, 0);
+    for (size_t i = 0; !failed && i < count; i++)
+        failed = posix_spawn_file_actions_adddup2(&actions, fds[i], SPAWN_FD_FIRST + (int)i);
+    if (!failed)
+        failed = posix_spawn_file_actions_addclosefrom_np(&actions, SPAWN_FD_FIRST + (int)count);
+    if (!failed)
+        failed = posix_spawn(out_pid, program, &actions, &attributes, argv, env);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return failed;
+}
+
+bool spawn_program(const char *program, char *const *argv, char *const *env, const int *fds,
+                   size_t fd_count, pid_t *out_pid, struct err *err)
+{
+    int *moved = move_up(fds, fd_count);
+    if (!moved)
+        return err_errno(err, "cannot start %s", program);
+    int failed = spawn_with(program, argv, env, moved, fd_count, out_pid);
+    for (size_t i = 0; i < fd_count; i++)
+        close(moved[i]);
+    mem_free(moved);
+    errno = failed;
+    return !failed || err_errno(err, "cannot start %s", program);
 }
 
 void spawn_kill(pid_t pid)

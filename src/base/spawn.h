@@ -5,6 +5,7 @@
 #define BASE_SPAWN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -27,6 +28,13 @@ bool spawn_check(const char *path, struct err *err) WARN_UNUSED;
 // command gets them behind PATH, LANG and our HOME, and nothing else.
 bool spawn_start(const char *const *argv, const char *const *env, const struct spawn_ends *ends,
                  pid_t *out_pid, struct err *err) WARN_UNUSED;
+
+// Starts this or another program as itself: standard descriptors and signals' masks as a service
+// manager gives them, fds as the numbers from SPAWN_FD_FIRST on and no others, exactly that
+// environment. fds stay the caller's.
+#define SPAWN_FD_FIRST 3
+bool spawn_program(const char *program, char *const *argv, char *const *env, const int *fds,
+                   size_t fd_count, pid_t *out_pid, struct err *err) WARN_UNUSED;
 
 // Of a process that is not reaped yet, so that the number is its own: kills it and all of its
 // group.

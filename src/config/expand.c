@@ -3,7 +3,7 @@
 // become a comment or a quote. Control characters cannot come in this way either.
 #include "config/expand.h"
 
-#include "config/env.h"
+#include "base/env.h"
 
 static bool is_blank(char c)
 {

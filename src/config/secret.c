@@ -4,10 +4,8 @@
 // reference, never the value.
 #include "config/secret.h"
 
-#include <stdlib.h>
-
+#include "base/env.h"
 #include "base/file.h"
-#include "config/env.h"
 
 enum secret_kind { SECRET_LITERAL, SECRET_ENV, SECRET_FILE };
 
@@ -58,7 +56,7 @@ static bool name_credential(struct secret *secret, struct str name, struct err *
 {
     if (!is_name(name, true))
         return err_set(err, "credential: must be followed by the name of a systemd credential");
-    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    const char *folder = env_get("CREDENTIALS_DIRECTORY");
     secret->kind = SECRET_FILE;
     if (!folder || !*folder)
         return true;
@@ -150,7 +148,7 @@ const char *secret_origin(const struct secret *secret)
     return secret->origin;
 }
 
-const char *secret_path(const struct secret *secret)
+const char *secret_file(const struct secret *secret)
 {
     return secret->path;
 }

@@ -23,6 +23,6 @@ void secret_free(struct secret *secret); // wipes; NULL is fine
 bool secret_read(const struct secret *secret, struct buf *out, struct err *err) WARN_UNUSED;
 // For messages: "env:NAME", "file:PATH", "credential:NAME" or "(literal)".
 const char *secret_origin(const struct secret *secret);
-const char *secret_path(const struct secret *secret); // of the file it is read from; NULL: none
+const char *secret_file(const struct secret *secret); // of the file it is read from; NULL: none
 
 #endif

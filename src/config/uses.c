@@ -23,7 +23,7 @@ static void visit_template(const struct visitor *visitor, const char *text)
         char *copy = str_dup(reference);
         struct secret *secret = secret_new(copy, NULL);
         if (secret)
-            visit_file(visitor, secret_path(secret));
+            visit_file(visitor, secret_file(secret));
         secret_free(secret);
         mem_free(copy);
     }
@@ -48,7 +48,7 @@ static void visit_text(const struct visitor *visitor, const struct setting *sett
     if (setting->item == item_command)
         visitor->visit(visitor->arg, USE_COMMAND, text);
     if (setting->item == item_store_url && str_starts(str_of(text), STR("sqlite:")))
-        visitor->visit(visitor->arg, USE_STORE, text + 7);
+        visitor->visit(visitor->arg, USE_WRITTEN, text + 7);
 }
 
 static void visit_setting(const struct visitor *visitor, const struct setting *setting,
@@ -59,7 +59,9 @@ static void visit_setting(const struct visitor *visitor, const struct setting *s
     if (setting->type == SETTING_FILE || setting->type == SETTING_PATH ||
         setting->type == SETTING_TEMPLATE || setting->type == SETTING_TEXT)
         text = *(char *const *)field;
-    if (setting->type == SETTING_FILE || setting->type == SETTING_PATH)
+    if (text && (setting->flags & SETTING_WRITTEN))
+        visitor->visit(visitor->arg, USE_WRITTEN, text);
+    else if (setting->type == SETTING_FILE || setting->type == SETTING_PATH)
         visit_file(visitor, text);
     else if (setting->type == SETTING_TEMPLATE)
         visit_template(visitor, text);
@@ -68,7 +70,7 @@ static void visit_setting(const struct visitor *visitor, const struct setting *s
     else if (setting->type == SETTING_LIST && setting->item == item_listen)
         visit_listen(visitor, field);
     else if (setting->type == SETTING_SECRET && *(struct secret *const *)field)
-        visit_file(visitor, secret_path(*(struct secret *const *)field));
+        visit_file(visitor, secret_file(*(struct secret *const *)field));
 }
 
 static void visit_section(const struct visitor *visitor, enum section_kind kind, const void *object)

@@ -8,7 +8,7 @@
 
 enum config_use {
     USE_FILE,    // read: the configuration, secrets, certificates, assertions
-    USE_STORE,   // a database: read and written, with files of like names beside it
+    USE_WRITTEN, // read and written, with files of like names beside it: a database
     USE_SOCKET,  // a unix socket to listen on
     USE_ADDRESS, // a TCP address to listen on
     USE_COMMAND, // a command line

@@ -3,16 +3,17 @@
 // its memory or environment; rights go before the sandbox, which forbids to change them.
 #include "daemon/confine.h"
 
-#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/helper.h"
 #include "base/log.h"
 #include "base/rights.h"
-#include "config/env.h"
 #include "config/uses.h"
 #include "daemon/commands.h"
+#include "daemon/passed.h"
 #include "daemon/process.h"
 #include "daemon/sandbox.h"
 
@@ -36,9 +37,10 @@ struct plan {
 static bool settle_helper(void *arg, struct err *err)
 {
     struct plan *plan = arg;
-    env_forget();
+    env_forget_secrets();
     config_unref(plan->config); // a copy, and the last one here: its secrets are wiped
-    process_restore_descriptor_limit();
+    passed_forget();
+    env_forget("WATCHDOG_PID");
     return !plan->becomes || rights_become(&plan->user, false, err);
 }
 
@@ -46,6 +48,22 @@ static bool permit_command(void *arg, const char *const *argv, const char *const
 {
     const struct plan *plan = arg;
     return commands_permit(plan->commands, argv, env);
+}
+
+// What only the other process knows: sockets, and secrets that are hidden from this one. A variable
+// of any other name could make of this program any other.
+static bool permit_restart(void *arg, const char *const *env)
+{
+    (void)arg;
+    for (size_t i = 0; env[i]; i++) {
+        char *name = mem_strndup(env[i], strcspn(env[i], "="));
+        bool ok = !strcmp(name, PASSED_VARIABLE) || !strcmp(name, PASSED_NAMES_VARIABLE) ||
+                  env_is_secret(name);
+        mem_free(name);
+        if (!ok)
+            return false;
+    }
+    return true;
 }
 
 static void look_for_low_port(void *arg, enum config_use use, const char *address)
@@ -89,16 +107,19 @@ static bool find_user(struct plan *plan, struct err *err)
     return true;
 }
 
-bool daemon_confine(struct config *config, struct err *err)
+bool daemon_confine(struct config *config, const struct daemon_service *service, struct err *err)
 {
     static struct plan plan; // the helper goes on using its copy
     plan = (struct plan){.config = config};
-    const struct helper_setup setup = {
-        .settle = settle_helper, .permits = permit_command, .arg = &plan};
+    const struct helper_setup setup = {.settle = settle_helper,
+                                       .permits = permit_command,
+                                       .permits_restart = permit_restart,
+                                       .arg = &plan,
+                                       .restart_argv = service->argv};
     if (!find_user(&plan, err))
         return false;
     process_log_ignored();
-    env_hide();
+    env_hide_secrets();
     plan.commands = commands_new(config);
     bool ok = helper_start(&setup, err) && drop_rights(&plan, err) &&
               (is_instrumented || sandbox_enter(config, err));

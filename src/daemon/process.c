@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/log.h"
-#include "config/env.h"
 #include "daemon/daemon.h"
 #include "daemon/process.h"
 #include "http/multi.h"
@@ -21,7 +21,6 @@
 #define IGNORED_MAX 512
 
 static char ignored[IGNORED_MAX]; // names, each with a space behind it
-static struct rlimit first_limit;
 
 // Proxies would be obeyed by libraries, which may lead back to ourselves; the others change whom
 // TLS trusts, what names mean or which code is loaded, or write the keys of TLS to a file. A name
@@ -58,7 +57,7 @@ static void clear_environment(void)
         snprintf(copy, sizeof copy, "%.*s", STR_ARG(name));
         if (len + name.len + 2 < sizeof ignored)
             len += (size_t)snprintf(ignored + len, sizeof ignored - len, "%s ", copy);
-        env_take_away(copy); // those behind it move to the front
+        env_hide(copy); // those behind it move to the front
     }
 }
 
@@ -66,21 +65,6 @@ void process_log_ignored(void)
 {
     if (ignored[0])
         log_info("environment.ignored", F_STR("names", str_trim(str_of(ignored))));
-}
-
-static void raise_descriptor_limit(void)
-{
-    if (getrlimit(RLIMIT_NOFILE, &first_limit))
-        return;
-    struct rlimit limit = {first_limit.rlim_max, first_limit.rlim_max};
-    if (first_limit.rlim_cur != limit.rlim_cur && setrlimit(RLIMIT_NOFILE, &limit))
-        log_warn("process.descriptor_limit", F_TEXT("why", strerror(errno)));
-}
-
-void process_restore_descriptor_limit(void)
-{
-    if (first_limit.rlim_max)
-        setrlimit(RLIMIT_NOFILE, &first_limit);
 }
 
 bool daemon_prepare_process(struct err *err)
@@ -95,7 +79,6 @@ bool daemon_prepare_process(struct err *err)
     sigprocmask(SIG_BLOCK, &stop_signals, NULL);
     umask(077);
     clear_environment();
-    raise_descriptor_limit();
     struct rlimit no_core = {0, 0};
     if (setrlimit(RLIMIT_CORE, &no_core) || prctl(PR_SET_DUMPABLE, 0) ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/syscalls.h"
 #include "config/uses.h"
+#include "daemon/passed.h"
 
 struct rule {
     char *path;
@@ -50,6 +51,9 @@ static const struct {
     {"/dev/null", LANDLOCK_READ | LANDLOCK_WRITE},
     {"/dev/urandom", LANDLOCK_READ},
     {"/dev/random", LANDLOCK_READ},
+    // Where a service has its own, so that a reload may begin to use it.
+    {"/run/bearerd", LANDLOCK_READ | LANDLOCK_WRITE | LANDLOCK_SOCKET},
+    {"/var/lib/bearerd", LANDLOCK_READ | LANDLOCK_WRITE},
 };
 
 // -- what is in reach --------------------------------------------------------------------------
@@ -92,14 +96,14 @@ static void reach_free(struct reach *what)
 
 static unsigned rights_for(enum config_use use)
 {
-    return use == USE_STORE    ? LANDLOCK_READ | LANDLOCK_WRITE
+    return use == USE_WRITTEN  ? LANDLOCK_READ | LANDLOCK_WRITE
            : use == USE_SOCKET ? LANDLOCK_SOCKET
                                : LANDLOCK_READ;
 }
 
 static bool is_path(enum config_use use)
 {
-    return use == USE_FILE || use == USE_STORE || use == USE_SOCKET;
+    return use == USE_FILE || use == USE_WRITTEN || use == USE_SOCKET;
 }
 
 // Cuts the last name off; false: what is left is "/", or nothing.
@@ -158,6 +162,12 @@ static void add_use(void *arg, enum config_use use, const char *path)
     free(real);
 }
 
+// Those that this configuration does not have any more are removed by us.
+static void add_predecessors(void *arg, const char *path)
+{
+    add_folder(arg, path, LANDLOCK_SOCKET);
+}
+
 struct search {
     struct err *err;
     bool is_covered;
@@ -185,6 +195,17 @@ bool sandbox_covers(const struct config *config, struct err *err)
     return search.is_covered;
 }
 
+void sandbox_explain(struct config_faults *faults, const char *config_path)
+{
+    for (size_t i = 0; reach && i < faults->count; i++)
+        if (strstr(faults->items[i].message, strerror(EACCES))) {
+            config_faults_add(faults, (struct config_place){config_path, 0},
+                              "a folder that was not in use when bearerd started is out of reach "
+                              "of the sandbox until bearerd is restarted");
+            return;
+        }
+}
+
 // -- entering ----------------------------------------------------------------------------------
 
 static bool restrict_files(const struct config *config, struct err *err)
@@ -195,6 +216,7 @@ static bool restrict_files(const struct config *config, struct err *err)
         for (size_t i = 0; i < ARRAY_LEN(system_rules); i++)
             (void)!reach_add(made, system_rules[i].path, system_rules[i].rights);
         config_visit_uses(config, add_use, made);
+        passed_visit_paths(add_predecessors, made);
     }
     if (!made->landlock || !landlock_enforce(made->landlock, err)) {
         reach_free(made);

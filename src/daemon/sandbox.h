@@ -13,5 +13,7 @@ bool sandbox_enter(const struct config *config, struct err *err) WARN_UNUSED;
 // Whether a configuration that is to be loaded now can be served: false and err name a folder that
 // is out of reach, so that a restart is needed. true when there is no sandbox.
 bool sandbox_covers(const struct config *config, struct err *err) WARN_UNUSED;
+// Adds to the faults of such a configuration what may be behind them.
+void sandbox_explain(struct config_faults *faults, const char *config_path);
 
 #endif

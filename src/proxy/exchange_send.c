@@ -3,9 +3,11 @@
 // second try after the upstream refused them. No request leaves without all the tokens its route
 // asks for.
 #include <assert.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "http/server.h"
+#include "proxy/exchange_about.h"
 #include "proxy/inject.h"
 #include "proxy/proxy_private.h"
 #include "token/jose.h"
@@ -31,15 +33,24 @@ static bool is_left_out(const struct exchange *exchange, const struct token *tok
            fields_find(&exchange->request->fields, STR("Authorization"));
 }
 
+void exchange_forget_sent(struct exchange *exchange)
+{
+    struct sent_tokens *sent = &exchange->sent;
+    memset(sent->generations, 0, sizeof sent->generations);
+    sent->is_any = sent->is_bound = false;
+    answer_marks_clear(&sent->marks);
+}
+
 static void exchange_note_sent(struct exchange *exchange, const struct token *const *tokens)
 {
     const struct config_route *route = exchange->choice.route;
-    exchange->sent = (struct sent_tokens){0};
+    exchange_forget_sent(exchange);
     for (size_t i = 0; route && i < route->slot_count; i++) {
         if (is_left_out(exchange, tokens[i]))
             continue;
         exchange->sent.generations[i] = tokens[i]->generation;
         exchange->sent.is_any = true;
+        answer_marks_add(&exchange->sent.marks, tokens[i]->value);
         exchange->sent.is_bound |= tokens[i]->binding != NULL;
     }
 }
@@ -85,6 +96,8 @@ static void exchange_start_forward(struct exchange *exchange, const struct injec
         .is_head = str_eq(request->method, STR("HEAD")),
         .is_idempotent = is_idempotent(request->method),
         .has_body = request_has_body(request),
+        .head_is_once = exchange->sent.is_bound, // a proof is (RFC 9449 11.1)
+        .may_switch = exchange->offer.len > 0,
     };
     forward_start(&exchange->forward, exchange->proxy->pools[exchange->choice.upstream->index],
                   &forward);
@@ -100,6 +113,7 @@ static struct buf *exchange_first_head(struct exchange *exchange)
         .head_max = (size_t)config_of(exchange)->header_limit,
         .buffer_max = replay_max > BUFFER_MAX ? replay_max : BUFFER_MAX,
         .connect_timeout_ms = upstream->connect_timeout_ms,
+        .queue_timeout_ms = upstream->queue_timeout_ms,
         .first_byte_timeout_ms = upstream->first_byte_timeout_ms,
         .idle_timeout_ms = upstream->idle_timeout_ms,
     };
@@ -112,6 +126,7 @@ static void exchange_send(struct exchange *exchange, const struct token *const *
     bool is_again = exchange->is_again;
     struct inject_input input = exchange_inject_input(exchange);
     input.tokens = tokens;
+    exchange_describe(exchange, &input);
     exchange->is_again = false;
     if (!exchange_prove(exchange, &input)) {
         exchange_fail(exchange, 502, "internal", "the proof of possession could not be made");
@@ -132,6 +147,22 @@ static void exchange_send(struct exchange *exchange, const struct token *const *
     log_info("request.replayed", F_TEXT("route", exchange->choice.route->name),
              F_TEXT("with", exchange->has_newer ? "a newer token" : "a nonce"));
     forward_resend(&exchange->forward);
+}
+
+bool exchange_write_again(struct forward *forward, struct buf *head)
+{
+    struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
+    const struct config_route *route = exchange->choice.route;
+    const struct token *tokens[ROUTE_TOKENS_MAX] = {NULL};
+    struct inject_input input = exchange_inject_input(exchange);
+    input.tokens = tokens;
+    for (size_t i = 0; i < route->slot_count; i++)
+        if (!(tokens[i] = view_get(exchange->proxy->view, route->slots[i]->index)))
+            return false;
+    if (!exchange_prove(exchange, &input) || !inject_head(&input, head))
+        return false;
+    exchange_note_sent(exchange, tokens);
+    return true;
 }
 
 // -- the tokens --------------------------------------------------------------------------------

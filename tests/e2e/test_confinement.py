@@ -5,6 +5,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -13,7 +14,7 @@ import tempfile
 import pytest
 from conftest import one_route
 from kit.bearerd import run, write_config
-from kit.process import Process, wait_until
+from kit.process import Process, free_port, wait_until
 from kit.scripted import token_answer
 
 SECRET = "canary-of-the-environment"
@@ -29,7 +30,10 @@ def status_of(pid, task=None):
 
 
 def helper_of(daemon):
-    pid = daemon.process.pid
+    return helper_of_pid(daemon.process.pid)
+
+
+def helper_of_pid(pid):
     (child,) = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(child)
 
@@ -89,7 +93,7 @@ def test_T20_the_helper_alone_may_start_programs(served):
 
 def test_the_helper_costs_little(served):
     rollup = pathlib.Path(f"/proc/{helper_of(served())}/smaps_rollup").read_text()
-    private = sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_"))
+    private = sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_Dirty"))
     assert private < 300, f"{private} KiB"
 
 
@@ -157,6 +161,32 @@ def test_T9_dangerous_variables_are_taken_away_and_named(served, tmp_path):
     (line,) = [line for line in daemon.log.splitlines() if "event=environment.ignored" in line]
     assert set(dangerous) <= set(line.split('names="')[1].rstrip('"').split())
     assert b"proxy.invalid" not in environ_of(daemon.process.pid)
+
+
+def test_secrets_of_the_environment_over_reloads_and_upgrades(served):
+    """They are known for as long as there is a process that needs them, and seen by nobody."""
+    proxy = f"listen = 127.0.0.1:{free_port()}"
+    daemon = served(proxy, env={"OTHER": "stays", "https_proxy": "http://proxy.invalid:1"})
+    pids = [daemon.process.pid]
+    try:
+        for _ in range(2):
+            assert daemon.ask().status == 200
+            mark = daemon.process.mark()
+            os.kill(pids[-1], signal.SIGHUP)
+            daemon.process.wait_line("event=reloaded", 10, mark)
+            os.kill(pids[-1], signal.SIGUSR2)
+            pids.append(int(daemon.process.wait_line(r"event=upgraded pid=(\d+)", 30, mark)[1]))
+            for pid in (pids[-1], helper_of_pid(pids[-1])):
+                environ = environ_of(pid)
+                assert SECRET.encode() not in environ and b"OTHER=stays" in environ and b"proxy.invalid" not in environ
+            status = status_of(pids[-1])
+            assert (status["Seccomp"].strip(), status["NoNewPrivs"].strip()) == ("2", "1")
+        mark = daemon.process.mark()
+        assert daemon.ask().status == 200
+    finally:
+        os.kill(pids[-1], signal.SIGTERM)
+    daemon.check_end(daemon.process.wait_exit())
+    daemon.process.wait_line("event=stopped", 10, mark)
 
 
 # -- users ---------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 #include "../support/config_text.h"
+#include "base/env.h"
 #include "base/landlock.h"
 #include "base/log.h"
-#include "config/env.h"
 #include "config/uses.h"
 #include "daemon/commands.h"
 #include "daemon/sandbox.h"
@@ -50,7 +50,7 @@ static struct config *load(const char *text)
 
 static void note(void *arg, enum config_use use, const char *value)
 {
-    static const char *const names[] = {"file", "store", "socket", "address", "command"};
+    static const char *const names[] = {"file", "written", "socket", "address", "command"};
     const char *folder = strstr(value, text_folder);
     assert_true(
         buf_printf(arg, "%s %s\n", names[use], folder ? value + strlen(text_folder) + 1 : value));
@@ -73,7 +73,7 @@ static void test_uses(void **state)
                               "socket /run/bearerd/a.sock\n"
                               "address 127.0.0.1:80\n"
                               "file keys/client\n"
-                              "store /var/lib/bearerd/tokens.db\n");
+                              "written /var/lib/bearerd/tokens.db\n");
     mem_free(text);
     config_unref(config);
 }
@@ -110,6 +110,15 @@ static void test_commands(void **state) // T-17
     commands_free(commands);
 }
 
+static bool has_line(char **list, const char *line)
+{
+    bool found = false;
+    for (size_t i = 0; list[i]; i++)
+        found |= !strcmp(list[i], line);
+    mem_free(list);
+    return found;
+}
+
 static void test_hidden_variables(void **state) // T-9
 {
     (void)state;
@@ -120,9 +129,9 @@ static void test_hidden_variables(void **state) // T-9
     assert_string_equal(env_get_secret("TEST_SECRET"), "canary");
     assert_string_equal(env_get("TEST_PLAIN"), "plain");
     assert_null(env_get_secret("TEST_MISSING"));
-    env_hide();
-    env_take_away("TEST_TAKEN");
-    env_take_away("TEST_MISSING");
+    env_hide_secrets();
+    env_hide("TEST_TAKEN");
+    env_hide("TEST_MISSING");
     assert_string_equal(where, "");
     assert_string_equal(getenv("TEST_SECRET"), "");
     assert_string_equal(getenv("TEST_PLAIN"), "plain");
@@ -140,9 +149,25 @@ static void test_hidden_variables(void **state) // T-9
     assert_true(str_eq(buf_str(&key), STR("canary")));
     buf_fini(&key);
     config_unref(config);
-    env_hide(); // nothing more to hide
-    env_forget();
+    env_hide_secrets(); // nothing more to hide
+    // A successor is told of them; a helper that has forgotten them takes them from us.
+    static const char *const more[] = {"TEST_MORE=1", NULL};
+    assert_true(has_line(env_list(more), "TEST_SECRET=canary"));
+    assert_false(has_line(env_list(more), "TEST_SECRET="));
+    assert_true(has_line(env_list(more), "TEST_TAKEN=taken"));
+    assert_true(has_line(env_list(more), "TEST_PLAIN=plain"));
+    assert_true(has_line(env_list(more), "TEST_MORE=1"));
+    assert_true(has_line(env_secret_list(more), "TEST_SECRET=canary"));
+    assert_true(has_line(env_secret_list(more), "TEST_MORE=1"));
+    assert_false(has_line(env_secret_list(more), "TEST_TAKEN=taken"));
+    env_forget_secrets();
     assert_string_equal(env_get("TEST_SECRET"), "");
+    assert_true(env_is_secret("TEST_SECRET"));
+    assert_false(env_is_secret("TEST_TAKEN") || env_is_secret("TEST_PLAIN"));
+    static const char *const told[] = {"TEST_SECRET=told", NULL};
+    assert_true(has_line(env_list(told), "TEST_SECRET=told"));
+    assert_false(has_line(env_list(told), "TEST_SECRET="));
+    env_forget("TEST_TAKEN");
     assert_null(env_get("TEST_TAKEN"));
 }
 

@@ -46,7 +46,7 @@ static void on_done(void *arg, const struct child_result *result)
 
 static bool settle(void *arg, struct err *err)
 {
-    struct rlimit limit = {400, 400};
+    struct rlimit limit = {800, 800};
     (void)arg;
     setenv("HOME", "/the/home", 1);
     return !setrlimit(RLIMIT_NOFILE, &limit) || err_errno(err, "setrlimit");
@@ -127,7 +127,7 @@ static void test_settled(void **state) // its limits, and its HOME
     (void)state;
     struct outcome outcome;
     run(ARGV("/bin/sh", "-c", "ulimit -n; echo $HOME; ulimit -c"), NULL, &outcome);
-    assert_string_equal(outcome.output, "400\n/the/home\n0\n");
+    assert_string_equal(outcome.output, "800\n/the/home\n0\n");
 }
 
 static void test_only_what_is_permitted(void **state) // T-17
@@ -188,7 +188,7 @@ static void test_no_descriptors_left(void **state)
 {
     (void)state;
     struct outcome outcome;
-    struct rlimit few = {5, 400}, before; // those it has, and none besides
+    struct rlimit few = {5, 800}, before; // those it has, and none besides
     assert_int_equal(prlimit(helper, RLIMIT_NOFILE, &few, &before), 0);
     run(ARGV("/bin/true"), NULL, &outcome);
     assert_int_equal(outcome.end, CHILD_NOT_STARTED);
@@ -309,6 +309,143 @@ static void test_it_ends_with_its_master(void **state)
     close(said[1]);
 }
 
+// -- successors --------------------------------------------------------------------------------
+
+static bool permits_restart(void *arg, const char *const *env)
+{
+    (void)arg;
+    return !env[0] || !strncmp(env[0], "GOOD=", 5);
+}
+
+// What the test's own program does when it is started as a successor: it says what it got.
+static int be_successor(void)
+{
+    char text[64];
+    int fds = 0;
+    for (int fd = SPAWN_FD_FIRST; fd < 1000; fd++)
+        fds += fcntl(fd, F_GETFD) >= 0;
+    snprintf(text, sizeof text, "%d %s %s", fds, getenv("GOOD"), getenv("KEPT"));
+    (void)!write(SPAWN_FD_FIRST, text, strlen(text));
+    pause();
+    return 0;
+}
+
+static char name[] = "test_helper", word[] = "successor";
+static char *const successor_argv[] = {name, word, NULL};
+
+static int start_restartable(void **state)
+{
+    static const struct helper_setup setup = {.settle = settle,
+                                              .permits = permits,
+                                              .permits_restart = permits_restart,
+                                              .restart_argv = successor_argv};
+    struct err err;
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    setenv("KEPT", "kept", 1);
+    loop = loop_new(&err);
+    return loop && helper_start(&setup, &err) && children_of(getpid(), &helper, 1) == 1 ? 0 : -1;
+}
+
+static struct helper_report hear(int line)
+{
+    struct helper_report report = {.code = -1};
+    for (int i = 0; i < 1000 && recv(line, &report, sizeof report, 0) < 0; i++)
+        usleep(10000);
+    return report;
+}
+
+// So many descriptors: ours, and copies of it.
+static int restart(int fd, size_t count, const char *const *env)
+{
+    struct err err = {""};
+    int *fds = mem_array(count, sizeof *fds);
+    for (size_t i = 0; i < count; i++)
+        fds[i] = fd;
+    int line = helper_restart(fds, count, env, &err);
+    if (line < 0)
+        fail_msg("%s", err.text);
+    mem_free(fds);
+    return line;
+}
+
+static void read_text(int fd, char *out, size_t size)
+{
+    ssize_t got = read(fd, out, size - 1);
+    out[got > 0 ? got : 0] = '\0';
+}
+
+static void test_successor(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {1, 3, 250, 251, 300}; // 253 go into one packet at most
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        int ends[2];
+        char text[64], expected[64];
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        int line = restart(ends[1], counts[i], ARGV("GOOD=told"));
+        close(ends[1]);
+        struct helper_report report = hear(line);
+        assert_int_equal(report.outcome, HELPER_STARTED);
+        read_text(ends[0], text, sizeof text);
+        snprintf(expected, sizeof expected, "%zu told kept", counts[i]);
+        assert_string_equal(text, expected);
+        assert_true(is_running(report.code));
+        assert_int_equal(send(line, "!", 1, 0), 1);
+        report = hear(line);
+        assert_int_equal(report.outcome, HELPER_SIGNALLED);
+        assert_int_equal(report.code, SIGKILL);
+        close(line);
+        close(ends[0]);
+    }
+}
+
+static void test_successor_is_refused(void **state)
+{
+    (void)state;
+    int line = restart(STDERR_FILENO, 1, ARGV("LD_PRELOAD=/tmp/evil.so"));
+    struct helper_report report = hear(line);
+    assert_int_equal(report.outcome, HELPER_NOT_STARTED);
+    assert_string_equal(report.why.text, "cannot start a successor: that is not permitted");
+    close(line);
+}
+
+static void test_successor_with_too_many(void **state)
+{
+    (void)state;
+    const struct helper_setup setup = {.permits_restart = permits_restart,
+                                       .restart_argv = successor_argv};
+    const int none = -1;
+    struct err err = {""};
+    pid_t pid;
+    successor_init();
+    for (size_t i = 0; i < HELPER_LENT_MAX + 1; i++)
+        successor_lend(&none, 1);
+    assert_false(successor_start(&setup, ARGV(NULL), &pid, &err));
+    assert_string_equal(err.text, "cannot start a successor: more than 2100 sockets");
+}
+
+// Neither the end of the line nor that of the helper is its end.
+static void test_successor_lives_on(void **state)
+{
+    (void)state;
+    int ends[2];
+    char text[64];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    int line = restart(ends[1], 1, ARGV("GOOD=told"));
+    close(ends[1]);
+    pid_t pid = hear(line).code;
+    read_text(ends[0], text, sizeof text);
+    close(line);
+    struct outcome outcome;
+    run(ARGV("/bin/true"), NULL, &outcome); // by now it knows
+    assert_true(is_running(pid));
+    helper_stop();
+    assert_true(is_running(pid));
+    kill(pid, SIGKILL);
+    close(ends[0]);
+}
+
 // -- packets that this side would never send ---------------------------------------------------
 
 static void send_to(int to, const void *packet, size_t len, const int *fds, size_t fd_count)
@@ -334,16 +471,24 @@ static void test_malformed_packets(void **state)
         const char *text;
         size_t len, fds;
     } rows[] = {
-        {{1, 0}, "/bin/true", 10, 2},
-        {{1, 0}, "/bin/true", 10, 0},
-        {{0, 0}, "", 0, 4},
-        {{2, 0}, "/bin/true", 10, 4},
-        {{1, 1}, "/bin/true", 10, 4},
-        {{1, 0}, "/bin/true\0more", 15, 4},
-        {{0xffffffff, 0}, "/bin/true", 10, 4},
-        {{1, 0xffffffff}, "/bin/true", 10, 4},
-        {{258, 0}, "/bin/true", 10, 4},
-        {{1, 0}, "/bin/true", 10, 7},
+        {{HELPER_COMMAND, 1, 0}, "/bin/true", 10, 2},
+        {{HELPER_COMMAND, 1, 0}, "/bin/true", 10, 0},
+        {{HELPER_COMMAND, 0, 0}, "", 0, 4},
+        {{HELPER_COMMAND, 2, 0}, "/bin/true", 10, 4},
+        {{HELPER_COMMAND, 1, 1}, "/bin/true", 10, 4},
+        {{HELPER_COMMAND, 1, 0}, "/bin/true\0more", 15, 4},
+        {{HELPER_COMMAND, UINT32_MAX, 0}, "/bin/true", 10, 4},
+        {{HELPER_COMMAND, 1, UINT32_MAX}, "/bin/true", 10, 4},
+        {{HELPER_COMMAND, 1, 65}, "/bin/true", 10, 4},
+        {{HELPER_COMMAND, 258, 0}, "/bin/true", 10, 4},
+        {{HELPER_COMMAND, 1, 0}, "/bin/true", 10, 7},
+        {{HELPER_LEND, 0, 0}, "", 0, 0},
+        {{HELPER_RESTART, 0, 0}, "", 0, 2},
+        {{HELPER_RESTART, 0, 0}, "", 0, 0},
+        {{HELPER_RESTART, 0, 0}, "", 0, 1}, // sound, but there is no restart_argv
+        {{HELPER_RESTART, 1, 0}, "/bin/true", 10, 1},
+        {{3, 1, 0}, "/bin/true", 10, 4},
+        {{UINT32_MAX, 1, 0}, "/bin/true", 10, 3},
     };
     int ends[2], sink = open("/dev/null", O_RDWR);
     const struct helper_setup setup = {.settle = settle, .permits = permits};
@@ -371,7 +516,7 @@ static void test_malformed_packets(void **state)
     struct {
         struct helper_head head;
         char text[10];
-    } good = {{1, 0}, "/bin/true"};
+    } good = {{HELPER_COMMAND, 1, 0}, "/bin/true"};
     send_to(ends[0], &good, sizeof good.head + sizeof good.text, fds, 3);
     close(line[1]);
     struct helper_report report;
@@ -392,8 +537,11 @@ static void test_malformed_packets(void **state)
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], word))
+        return be_successor();
+#define RESTARTABLE(test) cmocka_unit_test_setup_teardown(test, start_restartable, stop)
 #define WITH_HELPER(test) cmocka_unit_test_setup_teardown(test, start, stop)
     const struct CMUnitTest tests[] = {
         WITH_HELPER(test_this_process_does_not_fork),
@@ -408,6 +556,10 @@ int main(void)
         WITH_HELPER(test_signals_are_not_for_it),
         WITH_HELPER(test_helper_dies),
         cmocka_unit_test(test_it_ends_with_its_master),
+        RESTARTABLE(test_successor),
+        RESTARTABLE(test_successor_is_refused),
+        RESTARTABLE(test_successor_lives_on),
+        cmocka_unit_test(test_successor_with_too_many),
         cmocka_unit_test(test_malformed_packets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

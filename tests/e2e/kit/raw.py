@@ -53,10 +53,12 @@ class Response:
 
 
 class RawClient:
-    def __init__(self, address, timeout=20):
-        """address: a port of 127.0.0.1, or the path of a unix socket."""
-        if isinstance(address, int):
-            self.sock = socket.create_connection(("127.0.0.1", address), timeout)
+    def __init__(self, address, timeout=20, source=None):
+        """address: a port of 127.0.0.1, a pair of host and port, or the path of a unix socket; source: the client's own
+        address."""
+        if isinstance(address, (int, tuple)):
+            place = ("127.0.0.1", address) if isinstance(address, int) else address
+            self.sock = socket.create_connection(place, timeout, (source, 0) if source else None)
         else:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
@@ -73,6 +75,9 @@ class RawClient:
 
     def close(self):
         self.sock.close()
+
+    def fileno(self):
+        return self.sock.fileno()
 
     def send(self, data):
         self.sock.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))

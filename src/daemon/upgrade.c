@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Another process of the same program takes the place of this one, without a moment in which nobody
+// listens: it is started with the listening sockets themselves, not copies of their addresses, so
+// that whoever stands in a queue is served by one of the two. Once it says that it takes requests,
+// this one drains. If it does not come up, nothing has changed.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/env.h"
+#include "base/helper.h"
+#include "base/log.h"
+#include "daemon/daemon_private.h"
+
+#define PATIENCE_MS 60000 // for its word
+
+// -- what is handed over -----------------------------------------------------------------------
+
+struct handover {
+    int fds[2 * PASSED_MAX + 1]; // own ones first, then a service manager's, then the pipe's end
+    size_t own_count, lent_count;
+    char numbers[64];
+    struct buf names;
+};
+
+static bool handover_add_own(struct handover *handover, const struct listening *listening)
+{
+    for (size_t i = 0; i < listening->count; i++) {
+        if (handover->own_count >= PASSED_MAX)
+            return false;
+        // What workers share is one queue, and enough to hand over once.
+        if (i == 0 || strncmp(listening->items[i].bound, "unix:", 5) != 0)
+            handover->fds[handover->own_count++] = listening->items[i].fd;
+    }
+    return true;
+}
+
+static bool handover_fill(struct handover *handover, const struct daemon *daemon, int pipe_end,
+                          struct err *err)
+{
+    const struct passed *passed = &daemon->passed;
+    bool ok = buf_printf(&handover->names, PASSED_NAMES_VARIABLE "=");
+    for (size_t i = 0; ok && i < daemon->listeners.count; i++)
+        if (!daemon->listeners.items[i]->is_lent)
+            ok = handover_add_own(handover, daemon->listeners.items[i]);
+    for (size_t i = 0; ok && i < passed->count; i++) {
+        if (passed->items[i].is_own)
+            continue;
+        ok = buf_printf(&handover->names, "%s%s", handover->lent_count ? ":" : "",
+                        passed->items[i].name);
+        handover->fds[handover->own_count + handover->lent_count++] = passed->items[i].fd;
+    }
+    handover->fds[handover->own_count + handover->lent_count] = pipe_end;
+    passed_describe(handover->own_count, handover->lent_count, handover->numbers,
+                    sizeof handover->numbers);
+    return ok || err_set(err, "more than %d sockets", PASSED_MAX);
+}
+
+// -- starting it -------------------------------------------------------------------------------
+
+// The helper does it: this process may not. What it shall know and the helper does not is said in
+// its environment. -1 and err: it cannot be asked.
+static int handover_start(struct handover *handover, struct err *err)
+{
+    size_t count = handover->own_count + handover->lent_count + 1;
+    char *names = buf_take(&handover->names);
+    const char *const more[] = {handover->numbers, names, NULL};
+    char **env = env_secret_list(more);
+    int line = helper_restart(handover->fds, count, (const char *const *)env, err);
+    mem_free(env);
+    mem_free(names);
+    return line;
+}
+
+// -- its end of the story ----------------------------------------------------------------------
+
+static void close_watch(struct daemon *daemon, struct watch *watch)
+{
+    watch_stop(daemon->loop, watch);
+    if (watch->fd >= 0)
+        close(watch->fd);
+    watch->fd = -1;
+}
+
+static void upgrade_fail(struct daemon *daemon, const char *why)
+{
+    struct upgrade *upgrade = &daemon->upgrade;
+    log_error("upgrade.failed", F_NUM("pid", upgrade->pid), F_TEXT("why", why),
+              F_TEXT("text", "this process goes on"));
+    close_watch(daemon, &upgrade->word);
+    timer_disarm(&upgrade->timer);
+}
+
+// What the helper says: that it was started, and in the end that it has ended.
+static void hear(struct daemon *daemon)
+{
+    struct upgrade *upgrade = &daemon->upgrade;
+    struct helper_report report;
+    ssize_t got = recv(upgrade->line.fd, &report, sizeof report, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got == (ssize_t)sizeof report && report.outcome == HELPER_STARTED) {
+        upgrade->pid = report.code;
+        log_info("upgrading", F_NUM("pid", upgrade->pid));
+        return;
+    }
+    bool is_told = got == (ssize_t)sizeof report && report.outcome == HELPER_NOT_STARTED;
+    close_watch(daemon, &upgrade->line);
+    if (upgrade->word.fd >= 0)
+        upgrade_fail(daemon, is_told ? report.why.text : "it has ended; its own words stand above");
+    upgrade->pid = 0;
+}
+
+static void on_line(struct watch *watch, unsigned ready)
+{
+    (void)ready;
+    hear(CONTAINER_OF(watch, struct daemon, upgrade.line));
+}
+
+static void on_word(struct watch *watch, unsigned ready)
+{
+    struct daemon *daemon = CONTAINER_OF(watch, struct daemon, upgrade.word);
+    char word, state[64];
+    (void)ready;
+    if (read(watch->fd, &word, 1) != 1) {
+        upgrade_fail(daemon, "it went without a word");
+        return;
+    }
+    close_watch(daemon, watch);
+    timer_disarm(&daemon->upgrade.timer);
+    if (!daemon->upgrade.pid)
+        hear(daemon); // which has been said before
+    log_info("upgraded", F_NUM("pid", daemon->upgrade.pid));
+    // From here on the other one speaks to the service manager.
+    snprintf(state, sizeof state, "MAINPID=%d", (int)daemon->upgrade.pid);
+    notify_send(&daemon->notify, state);
+    notify_fini(&daemon->notify);
+    daemon->upgrade.is_done = true;
+    for (size_t i = 0; i < daemon->listeners.count; i++)
+        daemon->listeners.items[i]->is_given_away = true;
+    for (size_t i = 0; i < daemon->worker_count; i++)
+        worker_lend_sockets(daemon->workers[i]);
+    daemon_begin_stop(daemon);
+}
+
+static void on_patience_over(struct timer *timer)
+{
+    struct daemon *daemon = CONTAINER_OF(timer, struct daemon, upgrade.timer);
+    (void)!send(daemon->upgrade.line.fd, "!", 1, MSG_NOSIGNAL); // which has it killed
+    upgrade_fail(daemon, "it said nothing for a minute");
+}
+
+// -- ours --------------------------------------------------------------------------------------
+
+static bool upgrade_watch(struct daemon *daemon, int line, int word_fd, struct err *err)
+{
+    struct upgrade *upgrade = &daemon->upgrade;
+    upgrade->word.on_ready = on_word;
+    upgrade->line.on_ready = on_line;
+    if (!watch_start(daemon->loop, &upgrade->line, line, LOOP_READ, err)) {
+        close(line);
+        return false;
+    }
+    timer_start(daemon->loop, &upgrade->timer, PATIENCE_MS);
+    return watch_start(daemon->loop, &upgrade->word, word_fd, LOOP_READ, err);
+}
+
+static bool upgrade_begin(struct daemon *daemon, struct err *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC))
+        return err_errno(err, "cannot make a pipe");
+    struct handover *handover = mem_alloc(sizeof *handover);
+    buf_init(&handover->names, (size_t)PASSED_MAX * 300);
+    int line = handover_fill(handover, daemon, ends[1], err) ? handover_start(handover, err) : -1;
+    bool ok = line >= 0 && upgrade_watch(daemon, line, ends[0], err);
+    close(ends[1]);
+    if (!ok)
+        close(ends[0]);
+    buf_fini(&handover->names);
+    mem_free(handover);
+    return ok;
+}
+
+void upgrade_on_signal(struct daemon *daemon)
+{
+    struct err err = {""};
+    if (daemon->upgrade.line.fd >= 0 || daemon->phase >= DAEMON_DELAYING ||
+        daemon->reload.workers_left) {
+        log_warn("upgrade.refused", F_TEXT("why", "something else is under way"));
+        return;
+    }
+    if (!helper_is_used())
+        err_set(&err, "there is no process that could start it");
+    if (!helper_is_used() || !upgrade_begin(daemon, &err))
+        log_error("upgrade.failed", F_TEXT("why", err.text));
+}
+
+void upgrade_tell_predecessor(struct daemon *daemon)
+{
+    int *fd = &daemon->passed.parent_fd;
+    if (*fd < 0)
+        return;
+    // If it has gone, that is as good.
+    if (write(*fd, "!", 1) != 1)
+        log_debug("upgrade.alone");
+    close(*fd);
+    *fd = -1;
+}
+
+void upgrade_init(struct daemon *daemon)
+{
+    struct upgrade *upgrade = &daemon->upgrade;
+    upgrade->word.fd = upgrade->line.fd = -1;
+    timer_init(&upgrade->timer, on_patience_over);
+}
+
+void upgrade_fini(struct daemon *daemon)
+{
+    struct upgrade *upgrade = &daemon->upgrade;
+    if (daemon->loop) {
+        timer_stop(daemon->loop, &upgrade->timer);
+        close_watch(daemon, &upgrade->word);
+        close_watch(daemon, &upgrade->line);
+    }
+}
