@@ -21,6 +21,7 @@ struct daemon {
     struct policy *policy;
     struct loop *loop;
     struct keeper *keeper;
+    struct ledger *ledger;
     struct config_strings bound; // as many as config->listen
     int *listen_fds;             // worker after worker, each with one for every listener
     size_t listen_fd_count;
@@ -96,6 +97,7 @@ static bool daemon_build_workers(struct daemon *daemon, struct err *err)
         struct worker_config config = {
             .policy = daemon->policy,
             .keeper = daemon->keeper,
+            .ledger = daemon->ledger,
             .instance = daemon->instance,
             .listen_fds = &daemon->listen_fds[i * per_worker],
             .listen_fd_count = per_worker,
@@ -131,6 +133,8 @@ struct daemon *daemon_new(struct config *config, struct err *err)
         random = (unsigned)clock_boottime_us();
     snprintf(daemon->instance, sizeof daemon->instance, "bearerd-%08x", random);
     daemon->loop = loop_new(err);
+    if (daemon->loop)
+        daemon->ledger = ledger_new(daemon->loop, config);
     if (!daemon->loop || !(daemon->keeper = keeper_new(daemon->loop, config, err)) ||
         !daemon_open_listeners(daemon, err) || !daemon_build_policy(daemon, err) ||
         !daemon_build_workers(daemon, err)) {
@@ -150,6 +154,7 @@ void daemon_free(struct daemon *daemon)
     keeper_free(daemon->keeper);
     policy_free(daemon->policy);
     loop_free(daemon->loop);
+    ledger_free(daemon->ledger);
     for (size_t i = 0; i < daemon->listen_fd_count; i++)
         if (daemon->listen_fds[i] >= 0)
             close(daemon->listen_fds[i]);

@@ -10,6 +10,7 @@
 #include "proxy/proxy.h"
 
 #define DRAIN_LOOK_MS 20
+#define SAMPLE_MS     1000
 
 struct worker {
     struct worker_config config;
@@ -20,7 +21,8 @@ struct worker {
     struct server *server;
     pthread_t thread;
     bool is_started;
-    struct timer drain_timer;
+    struct timer drain_timer, sample_timer;
+    struct traffic_clients clients;
     uint64_t drain_until_ms;
 };
 
@@ -34,18 +36,34 @@ static void on_drain_timer(struct timer *timer)
         timer_start(worker->loop, timer, DRAIN_LOOK_MS);
 }
 
+static void on_sample(struct timer *timer)
+{
+    struct worker *worker = CONTAINER_OF(timer, struct worker, sample_timer);
+    stat_set(&worker->clients.open, server_connection_count(worker->server));
+    stat_set(&worker->clients.accepted, server_accepted_count(worker->server));
+    timer_start(worker->loop, timer, SAMPLE_MS);
+}
+
+void worker_count_clients(const struct worker *worker, struct traffic_clients *to)
+{
+    stats_sum((uint64_t *)to, (const uint64_t *)&worker->clients,
+              TRAFFIC_WORDS(struct traffic_clients));
+}
+
 struct worker *worker_new(const struct worker_config *config, struct err *err)
 {
     const struct config *settings = config->policy->config;
     struct worker *worker = mem_alloc(sizeof *worker);
     worker->config = *config;
     timer_init(&worker->drain_timer, on_drain_timer);
+    timer_init(&worker->sample_timer, on_sample);
     worker->loop = loop_new(err);
     if (!worker->loop || !(worker->links = link_context_new(worker->loop, err)))
         goto fail;
     worker->view = view_new(worker->loop, config->keeper, settings->slot_count);
     worker->proxy =
-        proxy_new(worker->loop, config->policy, worker->links, worker->view, config->instance);
+        proxy_new(worker->loop, config->policy, worker->links, worker->view, config->ledger,
+                  config->instance);
     uint64_t share = (settings->max_connections + config->worker_count - 1) / config->worker_count;
     struct server_config server = {
         .header_limit = (size_t)settings->header_limit,
@@ -60,6 +78,7 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
     for (size_t i = 0; i < config->listen_fd_count; i++)
         if (!server_listen(worker->server, config->listen_fds[i], err))
             goto fail;
+    timer_start(worker->loop, &worker->sample_timer, SAMPLE_MS);
     return worker;
 fail:
     worker_free(worker);
@@ -114,8 +133,10 @@ void worker_free(struct worker *worker)
     // What was posted to it after its loop had ended must meet it whole.
     if (worker->loop && worker->server)
         loop_turn(worker->loop, 0);
-    if (worker->loop)
+    if (worker->loop) {
         timer_stop(worker->loop, &worker->drain_timer);
+        timer_stop(worker->loop, &worker->sample_timer);
+    }
     server_free(worker->server);
     proxy_free(worker->proxy);
     link_context_free(worker->links);

@@ -135,6 +135,7 @@ static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
     conn_set_deadline(conn, server->config.header_timeout_ms);
     list_append(&server->conns, &conn->link);
     server->conn_count++;
+    server->accepted_count++;
     return conn;
 }
 
@@ -410,6 +411,11 @@ void server_free(struct server *server)
 size_t server_connection_count(const struct server *server)
 {
     return server->conn_count;
+}
+
+uint64_t server_accepted_count(const struct server *server)
+{
+    return server->accepted_count;
 }
 
 const char *server_library_version(void)

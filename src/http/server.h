@@ -86,6 +86,7 @@ bool server_listen(struct server *server, int fd, struct err *err) WARN_UNUSED;
 // Stops accepting; replies from now on close their connections, and idle ones are closed.
 void server_drain(struct server *server);
 size_t server_connection_count(const struct server *server);
+uint64_t server_accepted_count(const struct server *server); // since the start
 // Bytes of response head (fields and their ": ", CRLF) that still fit into the connection's pool.
 size_t request_reply_room(struct request *request);
 const char *server_library_version(void);

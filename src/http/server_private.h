@@ -38,6 +38,7 @@ struct server {
     const struct req *open_head; // the last that began in this run, unless it is complete
     struct list spare;           // of struct req, kept for the next request
     size_t conn_count, spare_count;
+    uint64_t accepted_count;
 };
 
 struct conn {

@@ -103,6 +103,7 @@ static bool exchange_check_route(struct exchange *exchange)
 {
     exchange->choice = route_find(exchange->proxy->policy->routes, exchange->request->method,
                                   &exchange->target, exchange->host);
+    measure_choose(&exchange->measure, exchange->choice.upstream, exchange->choice.route);
     struct caller_verdict verdict = route_refusal(exchange->choice.verdict);
     if (!verdict.status) {
         struct inject_input input = exchange_inject_input(exchange);
@@ -130,8 +131,7 @@ static struct exchange *exchange_begin(struct proxy *proxy, struct request *requ
     struct exchange *exchange = exchange_new(proxy);
     exchange->request = request;
     request->user = exchange;
-    if (proxy->policy->config->log_access)
-        exchange->start_us = clock_boottime_us();
+    measure_begin(&exchange->measure);
     return exchange;
 }
 
@@ -167,6 +167,7 @@ size_t exchange_take_body(struct request *request, struct str bytes)
     }
     size_t taken = forward_write(&exchange->forward, bytes);
     exchange->body_len += taken;
+    measure_body_in(&exchange->measure, taken);
     return taken;
 }
 
@@ -186,6 +187,7 @@ static void on_head(struct forward *forward)
 {
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
     bool has_body = request_has_body(exchange->request);
+    measure_head(&exchange->measure, forward->was_retried);
     // A response cannot be sent before the request is over. A failure ends the upload; a success
     // that comes early may depend on the rest of it.
     if (has_body && !exchange->request_is_over && forward->response.status < 300)
@@ -199,6 +201,7 @@ static void on_failed(struct forward *forward, enum forward_error error, const c
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
     log_warn("upstream.failed", F_TEXT("upstream", exchange->choice.upstream->name),
              F_TEXT("why", why));
+    measure_fail(&exchange->measure, error, forward->was_retried, why);
     exchange_upstream_problem(exchange, error, why);
 }
 
@@ -232,6 +235,7 @@ const struct forward_ops exchange_forward_ops = {
 void exchange_init(struct exchange *exchange, struct proxy *proxy)
 {
     exchange->proxy = proxy;
+    measure_init(&exchange->measure, proxy->loop, proxy->meter);
     exchange_init_send(exchange);
     timer_init(&exchange->whole_timer, on_whole_timer);
     forward_init(&exchange->forward, proxy->loop, &exchange_forward_ops);
@@ -249,8 +253,8 @@ void exchange_free(struct exchange *exchange)
 void exchange_end(struct request *request, bool is_complete)
 {
     struct exchange *exchange = request->user;
-    if (exchange->proxy->policy->config->log_access)
-        exchange_log(exchange, is_complete);
+    measure_end(&exchange->measure, exchange->status, exchange->problem, is_complete);
+    exchange_log(exchange, is_complete);
     if (exchange->is_waiting)
         view_cancel(exchange->proxy->view, &exchange->waiter);
     timer_disarm(&exchange->token_timer);
@@ -269,5 +273,6 @@ void exchange_end(struct request *request, bool is_complete)
     exchange->reply_is_held = exchange->has_replied = false;
     exchange->body_len = 0;
     exchange->status = 0;
+    exchange->problem = NULL;
     exchange_release(exchange);
 }

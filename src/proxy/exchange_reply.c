@@ -14,9 +14,11 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem)
         return;
     exchange->has_replied = true;
     exchange->status = problem->status;
+    exchange->problem = problem->type;
     // Whatever it still waits for must not send the request on its way behind this answer.
     view_cancel(exchange->proxy->view, &exchange->waiter);
     exchange->is_waiting = false;
+    measure_waited(&exchange->measure);
     timer_disarm(&exchange->token_timer);
     timer_disarm(&exchange->whole_timer);
     forward_end(&exchange->forward);
@@ -123,6 +125,7 @@ static void exchange_set_body(struct exchange *exchange, struct reply *reply)
     if (is_whole && response->framing == H1_LENGTH) {
         reply->is_whole = true;
         reply->body = body;
+        measure_body_out(&exchange->measure, body.len);
     }
 }
 
@@ -134,6 +137,8 @@ void exchange_reply(struct exchange *exchange)
     if (!exchange->request_is_over && exchange->request->body != BODY_NONE)
         forward_drop_request(&exchange->forward);
     if (!exchange_copy_fields(exchange)) {
+        measure_fail(&exchange->measure, FORWARD_HEAD_TOO_LARGE, false,
+                     "the response head does not fit into header_limit");
         exchange_upstream_problem(exchange, FORWARD_HEAD_TOO_LARGE, "");
         return;
     }
@@ -157,9 +162,13 @@ ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
 {
     struct exchange *exchange = request->user;
     ssize_t got = forward_pull(&exchange->forward, out, out_max);
-    if (got == FORWARD_CUT)
+    if (got > 0)
+        measure_body_out(&exchange->measure, (uint64_t)got);
+    if (got == FORWARD_CUT) {
+        measure_cut(&exchange->measure, exchange->forward.cut_why);
         log_warn("upstream.cut", F_TEXT("upstream", exchange->choice.upstream->name),
                  F_TEXT("why", exchange->forward.cut_why));
+    }
     return got;
 }
 
@@ -167,9 +176,11 @@ void exchange_log(const struct exchange *exchange, bool is_complete)
 {
     const struct request *request = exchange->request;
     const struct route_choice *choice = &exchange->choice;
+    if (!config_of(exchange)->log_access)
+        return;
     log_info("request", F_STR("method", request->method), F_STR("path", exchange->target.path),
              F_TEXT("upstream", choice->upstream ? choice->upstream->name : "-"),
              F_TEXT("route", choice->route ? choice->route->name : "-"),
              F_NUM("status", exchange->status), F_TEXT("end", is_complete ? "complete" : "broken"),
-             F_NUM("took_us", clock_boottime_us() - exchange->start_us));
+             F_NUM("took_us", exchange->measure.total_us));
 }

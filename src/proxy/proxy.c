@@ -8,6 +8,7 @@
 #include "proxy/proxy_private.h"
 
 #define SPARE_MAX            1024
+#define SAMPLE_MS            1000
 #define POOL_IDLE_TIMEOUT_MS 55000 // below the 60 s and more after which servers commonly close
 
 static struct pool *pool_of_upstream(struct loop *loop, struct link_context *links,
@@ -32,8 +33,16 @@ static struct pool *pool_of_upstream(struct loop *loop, struct link_context *lin
     return pool_new(loop, links, &config);
 }
 
+// Also of one that only ends what it has begun: its connections count as long as it has any.
+static void on_sample(struct timer *timer)
+{
+    struct proxy *proxy = CONTAINER_OF(timer, struct proxy, sample_timer);
+    meter_sample(proxy->meter, proxy->pools);
+    timer_start(proxy->loop, timer, SAMPLE_MS);
+}
+
 struct proxy *proxy_new(struct loop *loop, const struct policy *policy, struct link_context *links,
-                        struct view *view, const char *instance)
+                        struct view *view, struct ledger *ledger, const char *instance)
 {
     struct proxy *proxy = mem_alloc(sizeof *proxy);
     const struct config *config = policy->config;
@@ -46,6 +55,9 @@ struct proxy *proxy_new(struct loop *loop, const struct policy *policy, struct l
     proxy->pools = mem_array(config->upstream_count, sizeof(struct pool *));
     for (size_t i = 0; i < config->upstream_count; i++)
         proxy->pools[i] = pool_of_upstream(loop, links, config->upstreams[i]);
+    proxy->meter = meter_new(ledger, policy->config);
+    timer_init(&proxy->sample_timer, on_sample);
+    timer_start(loop, &proxy->sample_timer, SAMPLE_MS);
     return proxy;
 }
 
@@ -54,6 +66,7 @@ void proxy_free(struct proxy *proxy)
     if (!proxy)
         return;
     struct list *link;
+    timer_stop(proxy->loop, &proxy->sample_timer);
     while ((link = list_take_first(&proxy->spare)))
         exchange_free(CONTAINER_OF(link, struct exchange, spare_link));
     for (size_t i = 0; i < proxy->policy->config->upstream_count; i++) {
@@ -62,6 +75,7 @@ void proxy_free(struct proxy *proxy)
     }
     mem_free(proxy->nonces);
     mem_free(proxy->pools);
+    meter_free(proxy->meter);
     mem_free(proxy);
 }
 

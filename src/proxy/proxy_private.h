@@ -6,6 +6,7 @@
 
 #include "proxy/forward.h"
 #include "proxy/inject.h"
+#include "proxy/measure.h"
 #include "proxy/problem.h"
 #include "proxy/proxy.h"
 #include "proxy/target.h"
@@ -16,8 +17,10 @@ struct proxy {
     struct view *view;
     struct pool **pools; // by upstream index
     char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
-    char instance[32];   // pseudonym of this process in Via
-    struct list spare;   // of struct exchange
+    struct meter *meter;
+    struct timer sample_timer;
+    char instance[32]; // pseudonym of this process in Via
+    struct list spare; // of struct exchange
     size_t spare_count;
     struct fields reply_fields; // filled and used within one call
 };
@@ -56,7 +59,8 @@ struct exchange {
     bool has_replied;
     uint64_t body_len;
     int status;
-    uint64_t start_us;
+    struct measure measure;
+    const char *problem; // type of the problem it was answered with; NULL: none
     struct buf problem_body;
 };
 
