@@ -61,6 +61,7 @@ int cli_serve(int argc, char **argv)
     }
     config_faults_fini(&faults);
     int code = EXIT_FAILED;
+    log_set_format((enum log_format)config->log_format);
     if (daemon_prepare_process(&err)) {
         log_info("starting", F_TEXT("version", BEARERD_VERSION), F_TEXT("config", path),
                  F_TEXT("libmicrohttpd", server_library_version()),

@@ -62,6 +62,7 @@ enum config_auth_method {
 enum config_replay { REPLAY_NO, REPLAY_YES, REPLAY_SAFE_METHODS };
 enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
 enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
+enum config_access { ACCESS_NO, ACCESS_YES, ACCESS_ERRORS };
 enum config_client_auth { CLIENT_AUTH_REPLACE, CLIENT_AUTH_KEEP, CLIENT_AUTH_REJECT };
 
 struct config_scope { // a line of [scopes CREDENTIAL]: Alias = wire-value ; description
@@ -228,8 +229,10 @@ struct config {
     uint64_t listen_mode; // unix sockets: file mode
     struct config_store store;
     // [log]
-    int log_level; // enum log_level
-    bool log_access;
+    int log_level;  // enum log_level
+    int log_format; // enum log_format
+    int log_access; // enum config_access
+    uint64_t log_access_sample;
     struct config_credential **credentials;
     size_t credential_count;
     struct config_upstream **upstreams;

@@ -61,9 +61,8 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
     if (!worker->loop || !(worker->links = link_context_new(worker->loop, err)))
         goto fail;
     worker->view = view_new(worker->loop, config->keeper, settings->slot_count);
-    worker->proxy =
-        proxy_new(worker->loop, config->policy, worker->links, worker->view, config->ledger,
-                  config->instance);
+    worker->proxy = proxy_new(worker->loop, config->policy, worker->links, worker->view,
+                              config->ledger, config->instance);
     uint64_t share = (settings->max_connections + config->worker_count - 1) / config->worker_count;
     struct server_config server = {
         .header_limit = (size_t)settings->header_limit,

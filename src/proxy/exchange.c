@@ -4,6 +4,7 @@
 // tokens its route asks for: exchange_send() is reached only with all of them in hand.
 #include "base/log.h"
 #include "http/server.h"
+#include "proxy/exchange_about.h"
 #include "proxy/inject.h"
 #include "proxy/proxy_private.h"
 
@@ -200,7 +201,7 @@ static void on_failed(struct forward *forward, enum forward_error error, const c
 {
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
     log_warn("upstream.failed", F_TEXT("upstream", exchange->choice.upstream->name),
-             F_TEXT("why", why));
+             F_TEXT("why", why), F_STR("id", exchange_request_id(exchange)));
     measure_fail(&exchange->measure, error, forward->was_retried, why);
     exchange_upstream_problem(exchange, error, why);
 }
@@ -274,5 +275,6 @@ void exchange_end(struct request *request, bool is_complete)
     exchange->body_len = 0;
     exchange->status = 0;
     exchange->problem = NULL;
+    exchange_forget(exchange);
     exchange_release(exchange);
 }

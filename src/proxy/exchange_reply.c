@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "proxy/exchange_about.h"
 #include "proxy/proxy_private.h"
 
 // -- problems ----------------------------------------------------------------------------------
@@ -167,20 +168,37 @@ ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
     if (got == FORWARD_CUT) {
         measure_cut(&exchange->measure, exchange->forward.cut_why);
         log_warn("upstream.cut", F_TEXT("upstream", exchange->choice.upstream->name),
-                 F_TEXT("why", exchange->forward.cut_why));
+                 F_TEXT("why", exchange->forward.cut_why),
+                 F_STR("id", exchange_request_id(exchange)));
     }
     return got;
 }
 
-void exchange_log(const struct exchange *exchange, bool is_complete)
+static bool exchange_is_logged(const struct exchange *exchange, bool is_complete)
+{
+    const struct config *config = config_of(exchange);
+    bool is_bad = !is_complete || exchange->status >= 400;
+    if (config->log_access == ACCESS_NO || !log_is_on(LOG_INFO))
+        return false;
+    if (is_bad || config->log_access == ACCESS_ERRORS)
+        return is_bad;
+    return exchange->proxy->logged_count++ % config->log_access_sample == 0;
+}
+
+void exchange_log(struct exchange *exchange, bool is_complete)
 {
     const struct request *request = exchange->request;
     const struct route_choice *choice = &exchange->choice;
-    if (!config_of(exchange)->log_access)
+    const struct measure *measure = &exchange->measure;
+    if (!exchange_is_logged(exchange, is_complete))
         return;
-    log_info("request", F_STR("method", request->method), F_STR("path", exchange->target.path),
+    log_info("request", F_STR("id", exchange_request_id(exchange)),
+             F_STR("method", request->method), F_STR("path", exchange->target.path),
              F_TEXT("upstream", choice->upstream ? choice->upstream->name : "-"),
              F_TEXT("route", choice->route ? choice->route->name : "-"),
              F_NUM("status", exchange->status), F_TEXT("end", is_complete ? "complete" : "broken"),
-             F_NUM("took_us", exchange->measure.total_us));
+             F_TEXT("problem", exchange->problem ? exchange->problem : "-"),
+             F_NUM("took_us", measure->total_us), F_NUM("first_byte_us", measure->first_byte_us),
+             F_NUM("token_wait_us", measure->waited_us), F_NUM("in", measure->body_in),
+             F_NUM("out", measure->body_out));
 }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "http/server.h"
+#include "proxy/exchange_about.h"
 #include "proxy/inject.h"
 #include "proxy/proxy_private.h"
 #include "token/jose.h"
@@ -72,7 +73,8 @@ static bool exchange_prove(struct exchange *exchange, struct inject_input *input
     ok = ok && jose_dpop_proof(bound->binding, &proof, &exchange->proof, &err);
     buf_fini(&url);
     if (!ok)
-        log_error("request.no_proof", F_TEXT("why", err.text));
+        log_error("request.no_proof", F_TEXT("why", err.text),
+                  F_STR("id", exchange_request_id(exchange)));
     input->proof = buf_str(&exchange->proof);
     return ok;
 }
@@ -133,7 +135,8 @@ static void exchange_send(struct exchange *exchange, const struct token *const *
     if (exchange->has_newer)
         measure_replay(&exchange->measure, TRAFFIC_REPLAY_TAKEN);
     log_info("request.replayed", F_TEXT("route", exchange->choice.route->name),
-             F_TEXT("with", exchange->has_newer ? "a newer token" : "a nonce"));
+             F_TEXT("with", exchange->has_newer ? "a newer token" : "a nonce"),
+             F_STR("id", exchange_request_id(exchange)));
     forward_resend(&exchange->forward);
 }
 
@@ -292,7 +295,7 @@ static bool exchange_take_nonce(struct exchange *exchange)
 }
 
 // RFC 6750 3.1 gives it 403; some send 401. Another token would not help.
-static bool exchange_lacks_scope(const struct exchange *exchange)
+static bool exchange_lacks_scope(struct exchange *exchange)
 {
     const struct config_route *route = exchange->choice.route;
     const struct h1_response *response = &exchange->forward.response;
@@ -307,7 +310,8 @@ static bool exchange_lacks_scope(const struct exchange *exchange)
         log_warn(
             "request.insufficient_scope", F_TEXT("route", route->name),
             F_TEXT("credential", slot->credential->name), F_TEXT("asked", slot->scope),
-            F_TEXT("granted", token && token->granted_scope ? token->granted_scope : slot->scope));
+            F_TEXT("granted", token && token->granted_scope ? token->granted_scope : slot->scope),
+            F_STR("id", exchange_request_id(exchange)));
     }
     return true;
 }

@@ -4,6 +4,7 @@
 #include "proxy/proxy.h"
 
 #include <stdio.h>
+#include <sys/random.h>
 
 #include "proxy/proxy_private.h"
 
@@ -50,6 +51,8 @@ struct proxy *proxy_new(struct loop *loop, const struct policy *policy, struct l
     proxy->policy = policy;
     proxy->view = view;
     snprintf(proxy->instance, sizeof proxy->instance, "%s", instance);
+    if (getrandom(&proxy->id_seed, sizeof proxy->id_seed, GRND_NONBLOCK) < 0)
+        proxy->id_seed = clock_boottime_us(); // before the kernel has random numbers
     list_init(&proxy->spare);
     proxy->nonces = mem_array(config->upstream_count, sizeof(char *));
     proxy->pools = mem_array(config->upstream_count, sizeof(struct pool *));

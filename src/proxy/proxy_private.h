@@ -18,6 +18,8 @@ struct proxy {
     struct pool **pools; // by upstream index
     char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
     struct meter *meter;
+    uint64_t id_seed, id_count; // of requests' names
+    uint64_t logged_count;      // for access_sample
     struct timer sample_timer;
     char instance[32]; // pseudonym of this process in Via
     struct list spare; // of struct exchange
@@ -62,6 +64,8 @@ struct exchange {
     struct measure measure;
     const char *problem; // type of the problem it was answered with; NULL: none
     struct buf problem_body;
+    struct str id; // exchange_about.c's; empty: not yet asked for
+    char id_bytes[40];
 };
 
 // proxy.c
@@ -97,6 +101,6 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
                                const char *why);
 void exchange_reply(struct exchange *exchange); // the upstream's response
 ssize_t exchange_pull(struct request *request, char *out, size_t out_max);
-void exchange_log(const struct exchange *exchange, bool is_complete);
+void exchange_log(struct exchange *exchange, bool is_complete);
 
 #endif

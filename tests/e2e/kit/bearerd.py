@@ -42,9 +42,9 @@ class Bearerd:
         self.address = None
 
     def wait_ready(self):
-        self.process.wait_line(r"event=ready\b", timeout=20)
-        lines = [line for line in self.process.text.splitlines() if "event=listening" in line]
-        self.addresses = [re.search(r'\baddress="?([^\s"]+)', line).group(1) for line in lines]
+        self.process.wait_line(r'\bevent(=|":")ready\b', timeout=20)  # in either format
+        listening = r'\bevent(?:=|":")listening\b.*\baddress(?:=|":)"?([^\s"]+)'
+        self.addresses = re.findall(listening, self.process.text)
         ports = [address for address in self.addresses if not address.startswith("unix:")]
         self.port = int(ports[0].rsplit(":", 1)[1]) if ports else None
         self.url = f"http://127.0.0.1:{self.port}"
