@@ -88,6 +88,7 @@ struct config_credential {
     int auth_method;    // enum config_auth_method
     int basic_encoding; // enum config_basic_encoding
     bool has_endpoint;  // token_url or issuer is there: always so for SOURCE_OAUTH
+    bool required;      // not ready without its tokens, which are fetched at once and kept at hand
     bool dpop;          // header is then Authorization, prefix DPoP
     // RFC 8705 3: every upstream of its routes shows tls.cert_file, too.
     bool certificate_bound;
@@ -190,6 +191,14 @@ struct config_route {
     char *audience, *authorization_details;
 };
 
+struct config_admin {
+    struct config_strings listen; // as [proxy]'s; empty: none
+    struct config_strings accept_hosts;
+    struct secret *key; // NULL: none
+    bool expose;
+    uint64_t socket_mode;
+};
+
 struct config_store {
     char *url;                         // NULL: none. sqlite:PATH, redis://…, rediss://…
     struct secret *key, *key_previous; // what records are sealed with; previous: only opened
@@ -227,6 +236,7 @@ struct config {
     uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t request_timeout_ms, drain_timeout_ms;
     uint64_t listen_mode; // unix sockets: file mode
+    struct config_admin admin;
     struct config_store store;
     // [log]
     int log_level;  // enum log_level

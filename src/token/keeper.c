@@ -88,11 +88,6 @@ void keeper_get(struct keeper *keeper, size_t slot,
     keeper_tell(keeper, slot, KEEPER_WANT);
 }
 
-struct keeper_stats keeper_stats(const struct keeper *keeper, size_t slot)
-{
-    return keeper->slots[slot].stats;
-}
-
 // -- views -------------------------------------------------------------------------------------
 
 void keeper_attach(struct keeper *keeper, struct view *view)

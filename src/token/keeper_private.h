@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What keeper.c (notes, views, life), keeper_slot.c (what a slot does next) and keeper_store.c (its
-// dealings with the store) share; nobody else includes this.
+// What keeper.c (notes, views, life), keeper_slot.c (what a slot does next), keeper_store.c (its
+// dealings with the store) and keeper_facts.c (what it tells of itself) share; nobody else includes
+// this.
 #ifndef TOKEN_KEEPER_PRIVATE_H
 #define TOKEN_KEEPER_PRIVATE_H
 
@@ -32,6 +33,8 @@ struct keeper_slot {
     uint64_t generation; // of the last token
     char fingerprint[TOKEN_FINGERPRINT_LEN + 1]; // likewise
     unsigned failed_count;                       // in a row
+    uint64_t failed_ms;                          // when the last of them was
+    bool is_kept;                                // its token is wanted at all times
     uint64_t used_ms;                            // when a use of the token was last reported
     bool is_refused;                   // an upstream refused the token: a newer one is asked for
     unsigned refused_count;            // token requests made for that reason, lately
@@ -60,6 +63,9 @@ struct keeper {
     struct hooks *hooks; // NULL: none are to run
     struct source_context source_context;
     struct pace pace;
+    void (*on_failure)(void *arg, const struct config_slot *slot,
+                       const struct token_failure *failure);
+    void *listener;
     unsigned refs;  // atomic: the owner's and one for each note on its way
     bool is_closed; // only notes still hold it
     struct keeper_view *views;
@@ -79,6 +85,7 @@ void slot_publish(struct keeper_slot *slot, const struct token *token,
 void slot_ask_source(struct keeper_slot *slot);
 void slot_take_result(struct keeper_slot *slot, const struct source_result *result, bool is_stored);
 void slot_be_refused(struct keeper_slot *slot, uint64_t generation);
+uint64_t slot_death_ms(const struct keeper_slot *slot); // of its token, which is there
 void slot_init(struct keeper_slot *slot);
 void slot_fini(struct keeper_slot *slot);
 
