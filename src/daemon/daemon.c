@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/desk.h"
 #include "daemon/worker.h"
 #include "http/server.h"
 
@@ -22,6 +23,7 @@ struct daemon {
     struct loop *loop;
     struct keeper *keeper;
     struct ledger *ledger;
+    struct desk desk;
     struct config_strings bound; // as many as config->listen
     int *listen_fds;             // worker after worker, each with one for every listener
     size_t listen_fd_count;
@@ -123,6 +125,37 @@ static bool daemon_build_policy(struct daemon *daemon, struct err *err)
     return daemon->policy != NULL;
 }
 
+static void daemon_begin_stop(void *arg);
+
+// Once is enough: a second time would break off what is under way.
+static void on_drain_order(void *arg)
+{
+    struct daemon *daemon = arg;
+    if (!daemon->is_stopping)
+        daemon_begin_stop(daemon);
+}
+
+static bool daemon_open_desk(struct daemon *daemon, struct err *err)
+{
+    daemon->desk = (struct desk){
+        .loop = daemon->loop,
+        .config = daemon->config,
+        .keeper = daemon->keeper,
+        .ledger = daemon->ledger,
+        .workers = daemon->workers,
+        .worker_count = daemon->worker_count,
+        .process = {.instance = daemon->instance,
+                    .phase = FACTS_STARTING,
+                    .started_at_s = clock_realtime_s(),
+                    .workers = daemon->worker_count,
+                    .listen = &daemon->bound,
+                    .reloads = {.done_at_s = clock_realtime_s()}},
+        .drain = on_drain_order,
+        .arg = daemon,
+    };
+    return desk_open(&daemon->desk, err);
+}
+
 struct daemon *daemon_new(struct config *config, struct err *err)
 {
     struct daemon *daemon = mem_alloc(sizeof *daemon);
@@ -137,7 +170,7 @@ struct daemon *daemon_new(struct config *config, struct err *err)
         daemon->ledger = ledger_new(daemon->loop, config);
     if (!daemon->loop || !(daemon->keeper = keeper_new(daemon->loop, config, err)) ||
         !daemon_open_listeners(daemon, err) || !daemon_build_policy(daemon, err) ||
-        !daemon_build_workers(daemon, err)) {
+        !daemon_build_workers(daemon, err) || !daemon_open_desk(daemon, err)) {
         daemon_free(daemon);
         return NULL;
     }
@@ -150,6 +183,7 @@ void daemon_free(struct daemon *daemon)
         return;
     for (size_t i = 0; daemon->workers && i < daemon->worker_count; i++)
         worker_free(daemon->workers[i]);
+    desk_close(&daemon->desk);
     mem_free(daemon->workers);
     keeper_free(daemon->keeper);
     policy_free(daemon->policy);
@@ -178,6 +212,7 @@ static void daemon_begin_stop(void *arg)
     uint64_t limit_ms = daemon->is_stopping ? 0 : daemon->config->drain_timeout_ms;
     log_info("stopping", F_NUM("drain_ms", limit_ms));
     daemon->is_stopping = true;
+    daemon->desk.process.phase = FACTS_DRAINING; // not ready, before anything is closed
     for (size_t i = 0; i < daemon->worker_count; i++)
         worker_stop(daemon->workers[i], limit_ms);
 }
@@ -235,6 +270,8 @@ bool daemon_run(struct daemon *daemon, struct err *err)
     if (ok) {
         for (size_t i = 0; i < daemon->bound.count; i++)
             log_info("listening", F_TEXT("address", daemon->bound.items[i]));
+        keeper_keep_required(daemon->keeper);
+        daemon->desk.process.phase = FACTS_RUNNING;
         log_info("ready", F_NUM("workers", daemon->worker_count));
         loop_run(daemon->loop);
         log_info("stopped");

@@ -55,6 +55,8 @@ static void on_run(struct task *task)
     if (server->runs_owed)
         server->runs_owed--;
     MHD_run(server->daemon);
+    if (server->reserve.count < server->reserve.wanted)
+        reserve_fill(&server->reserve); // before others take what was closed
     if (server_has_work(server))
         server_want_run(server);
 }
@@ -78,6 +80,7 @@ static void on_park_timer(struct timer *timer)
 static void on_tick(struct timer *timer)
 {
     struct server *server = CONTAINER_OF(timer, struct server, tick_timer);
+    reserve_fill(&server->reserve);
     server_want_run(server);
     timer_start(server->loop, timer, TICK_MS);
 }
@@ -211,6 +214,8 @@ static void on_listener_ready(struct watch *watch, unsigned ready)
         if (fd >= 0) {
             server->is_out_of_resources = false;
             server_add_connection(server, listener, fd);
+        } else if (is_resource_error(errno) && reserve_give(&server->reserve)) {
+            continue;
         } else if (is_resource_error(errno)) {
             if (!server->is_out_of_resources)
                 log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
@@ -325,6 +330,7 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
     *server = (struct server){.loop = loop, .config = *config, .ops = ops, .arg = arg};
     server->parses_in_place = !strncmp(MHD_get_version(), "0.", 2);
     server->parked_max = server->parses_in_place ? PARKED_MAX : 0; // tried with 0.9.75 alone
+    reserve_init(&server->reserve, config->spare_fds);
     list_init(&server->listeners);
     list_init(&server->conns);
     list_init(&server->suspended);
@@ -403,6 +409,7 @@ void server_free(struct server *server)
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
     task_cancel(&server->run_task);
+    reserve_fini(&server->reserve);
     while ((link = list_take_first(&server->spare)))
         req_free(CONTAINER_OF(link, struct req, suspended_link));
     mem_free(server);

@@ -74,6 +74,7 @@ struct reply {
 struct server_config {
     size_t header_limit; // bytes of a connection's pool: bounds request head and response head
     uint64_t max_connections;
+    size_t spare_fds; // held back for when there are no descriptors left; 0: none
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
 };
 

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/loop.h"
+#include "http/reserve.h"
 #include "http/server.h"
 
 struct MHD_Connection;
@@ -22,6 +23,7 @@ struct server {
     bool parses_in_place; // libmicrohttpd before 1.0: the guard checks the layout, too
                           // hidden
     bool is_draining;
+    struct reserve reserve;
     bool is_out_of_resources; // accept failed for want of descriptors or memory
     struct watch epoll_watch; // libmicrohttpd's own epoll descriptor
     struct task run_task;

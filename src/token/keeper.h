@@ -73,6 +73,7 @@ struct keeper_stats {
     uint64_t failures; // ended without a token
     uint64_t failures_by_kind[TOKEN_FAILURE_KINDS];
     uint64_t renewals; // brought a token while the one before could still be used
+    uint64_t tokens;   // brought one
     uint64_t stored;   // tokens that another process had fetched
     uint64_t refusals; // reports that an upstream refused the token, as far as they were news
 };

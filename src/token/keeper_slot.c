@@ -164,6 +164,7 @@ static void slot_take_token(struct keeper_slot *slot, const struct source_result
     if (before && token_is_usable(before, token->fetched_ms))
         slot->stats.renewals++;
     slot->stats.stored += is_stored;
+    slot->stats.tokens += !is_stored;
     slot_log_token(slot, before ? before->granted_scope : NULL);
     // Those who wait are going to use it; after a renewal, its first user tells.
     slot->is_used = slot->is_wanted;

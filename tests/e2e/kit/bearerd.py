@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 """bearerd itself: a configuration is written, the binary started on a port of the system's choice, its own log line
-awaited; at the end it must leave with 0 on SIGTERM, say nothing of a sanitizer, and have logged no secret."""
+awaited; at the end it must leave with 0 on SIGTERM, say nothing of a sanitizer, and have shown no secret (canary.py)."""
 import contextlib
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 import textwrap
 
+from kit import canary
+from kit.admin import Admin
 from kit.process import Process
 from kit.raw import RawClient
 
@@ -34,9 +38,13 @@ def run(*args, env=None, binary=None):
 
 
 class Bearerd:
-    def __init__(self, config, env=None, binary=None):
+    def __init__(self, config, env=None, binary=None, admin=None):
+        """admin: the path of the socket that the configuration has in [admin]."""
         self.config = config
-        self.secrets = []  # none of these may be in the log
+        self.env = env or {}
+        self.admin = admin and Admin(admin)
+        self.secrets = []  # more of them than the configuration names
+        self.problems = {}  # what bearerd answered of its own
         binary = binary or BINARY
         self.process = Process([binary, "serve", "-c", config], env={**ENV, **(env or {})}, name="bearerd")
         self.address = None
@@ -58,7 +66,7 @@ class Bearerd:
         return self.process.wait_line(pattern, timeout)
 
     def client(self, **options):
-        return RawClient(self.port, **options)
+        return RawClient(self.port, problems=self.problems, **options)
 
     def ask(self, method="GET", target="/", fields=(), body=None, **options):
         """One request on a connection of its own."""
@@ -71,15 +79,32 @@ class Bearerd:
 
     def stop(self):
         assert self.process.is_running(), f"bearerd died:\n{self.process.tail()}"
+        shown = canary.shown_by(self.process, self.admin)
         status = self.process.stop()
-        self.check_end(status)
+        self.check_end(status, shown)
 
-    def check_end(self, status):
+    def check_end(self, status, shown=None):
         assert not REPORT.search(self.log), self.log
         assert status == 0, f"exit status {status}:\n{self.process.tail()}"
-        assert not TOKEN.search(self.log), "an access token is in the log"
-        for secret in self.secrets:
-            assert secret not in self.log, "a secret is in the log"
+        shown = {**(shown or {}), **self.problems, "the log": self.log}
+        for where, text in shown.items():
+            assert not TOKEN.search(text), f"an access token is in {where}"
+        secrets = canary.secrets_of(self.config, self.env) | dict.fromkeys(self.secrets, "a secret")
+        assert not canary.find(secrets, shown)
+
+
+class AdminSocket:
+    """Where the admin listener of a bearerd under test is: a path short enough for a socket's, whatever the test is called."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bearerd-admin-"))
+        self.path = self.folder / "admin.sock"
+
+    def added_to(self, ini):
+        return f"{textwrap.dedent(ini)}\n[admin]\nlisten = unix:{self.path}\n"
+
+    def remove(self):
+        shutil.rmtree(self.folder)
 
 
 def write_config(folder, text, proxy="", name="bearerd.ini"):

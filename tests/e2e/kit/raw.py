@@ -53,8 +53,10 @@ class Response:
 
 
 class RawClient:
-    def __init__(self, address, timeout=20):
-        """address: a port of 127.0.0.1, or the path of a unix socket."""
+    def __init__(self, address, timeout=20, problems=None):
+        """address: a port of 127.0.0.1, or the path of a unix socket. problems: a dictionary that takes down what bearerd
+        answers of its own."""
+        self.problems = problems
         if isinstance(address, int):
             self.sock = socket.create_connection(("127.0.0.1", address), timeout)
         else:
@@ -156,11 +158,16 @@ class RawClient:
                         raise Broken("closed without an answer")
                     response.body = b"".join(parts)
                     self.data = parser.trailing_data[0]
+                    self._take_down(response)
                     return response
         except (h11.RemoteProtocolError, ConnectionResetError) as fault:
             broken = Broken(f"{fault}; so far {response and (response.status, response.fields, parts[:1])}")
             broken.response = response
             raise broken from None
+
+    def _take_down(self, response):
+        if self.problems is not None and response.get_all("Content-Type") == ["application/problem+json"]:
+            self.problems[f"problem {len(self.problems)}"] = f"{response.fields}\n{response.text}"
 
     def is_closed_by_peer(self):
         """Waits for the end of the connection; False when something else comes."""
