@@ -13,13 +13,15 @@ static void put(struct exposition *exposition, struct str text)
 
 static void put_escaped(struct exposition *exposition, const char *text)
 {
-    for (const char *c = text; *c; c++)
-        if (*c == '\n')
-            put(exposition, STR("\\n"));
-        else if (*c == '"' || *c == '\\')
-            put(exposition, (struct str){*c == '"' ? "\\\"" : "\\\\", 2});
-        else
-            put(exposition, (struct str){c, 1});
+    for (;;) {
+        size_t plain = strcspn(text, "\n\"\\");
+        put(exposition, (struct str){text, plain});
+        text += plain;
+        if (!*text)
+            return;
+        put(exposition, *text == '\n' ? STR("\\n") : *text == '"' ? STR("\\\"") : STR("\\\\"));
+        text++;
+    }
 }
 
 static void put_label(struct exposition *exposition, const char *name, const char *value,
@@ -62,8 +64,8 @@ static size_t seconds_text(int64_t microseconds, char out[40])
 
 static void put_number(struct exposition *exposition, uint64_t value)
 {
-    exposition->has_failed =
-        exposition->has_failed || !buf_printf(exposition->out, "%" PRIu64 "\n", value);
+    exposition->has_failed = exposition->has_failed || !buf_append_u64(exposition->out, value);
+    put(exposition, STR("\n"));
 }
 
 void exposition_init(struct exposition *exposition, struct buf *out)

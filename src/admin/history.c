@@ -138,6 +138,8 @@ bool history_read(const struct history *history, const struct config_upstream *u
 {
     size_t place = route ? route->index : history->config->route_count + upstream->index;
     const struct cell *cell = place < history->count ? &history->cells[place] : NULL;
+    if (!cell && history->config == history->facts->config(history->facts->arg))
+        return false;
     // With another configuration than at the last step, the places are others.
     if (!cell || strcmp(cell->upstream, upstream->name) != 0 ||
         strcmp(cell->route, route ? route->name : "") != 0)

@@ -62,14 +62,39 @@ static void write_counts(struct json_out *json, const struct keeper_stats *stats
     json_close(json, '}');
 }
 
-static void write_routes(struct json_out *json, const struct config *config,
-                         const struct config_slot *slot)
+// Which routes use which slot, found in one pass: `first` has for each slot where its routes begin,
+// and one place more for where the last one's end.
+struct users {
+    const struct config_route **routes;
+    size_t *first;
+};
+
+static void users_find(struct users *users, const struct config *config)
 {
-    json_open(json, "routes", '[');
+    users->first = mem_array(config->slot_count + 2, sizeof *users->first);
     for (size_t i = 0; i < config->route_count; i++)
         for (size_t j = 0; j < config->routes[i]->slot_count; j++)
-            if (config->routes[i]->slots[j] == slot)
-                json_text(json, NULL, config->routes[i]->name);
+            users->first[config->routes[i]->slots[j]->index + 2]++;
+    for (size_t i = 2; i < config->slot_count + 2; i++)
+        users->first[i] += users->first[i - 1];
+    users->routes = mem_array(users->first[config->slot_count + 1], sizeof *users->routes);
+    for (size_t i = 0; i < config->route_count; i++)
+        for (size_t j = 0; j < config->routes[i]->slot_count; j++)
+            users->routes[users->first[config->routes[i]->slots[j]->index + 1]++] =
+                config->routes[i];
+}
+
+static void users_fini(struct users *users)
+{
+    mem_free(users->routes);
+    mem_free(users->first);
+}
+
+static void write_routes(struct json_out *json, const struct users *users, size_t slot)
+{
+    json_open(json, "routes", '[');
+    for (size_t i = users->first[slot]; i < users->first[slot + 1]; i++)
+        json_text(json, NULL, users->routes[i]->name);
     json_close(json, ']');
 }
 
@@ -130,6 +155,8 @@ void status_write_tokens(struct json_out *json, const struct admin *admin)
     const struct config *config = from->config(from->arg);
     const struct keeper *keeper = from->keeper(from->arg);
     uint64_t now_ms = admin_now_ms();
+    struct users users;
+    users_find(&users, config);
     json_open(json, "tokens", '[');
     for (size_t i = 0; i < config->slot_count; i++) {
         const struct config_slot *slot = config->slots[i];
@@ -144,9 +171,10 @@ void status_write_tokens(struct json_out *json, const struct admin *admin)
         write_failure(json, &facts);
         write_counts(json, &stats);
         write_hook(json, keeper, slot->credential);
-        write_routes(json, config, slot);
+        write_routes(json, &users, i);
         json_close(json, '}');
     }
     json_close(json, ']');
+    users_fini(&users);
     write_store(json, keeper);
 }

@@ -77,13 +77,28 @@ static void put(struct json_out *json, struct str text)
     json->has_failed = json->has_failed || !buf_append(json->out, text);
 }
 
+// How many bytes stand for themselves.
+static size_t plain_len(struct str text)
+{
+    size_t len = 0;
+    while (len < text.len && text.ptr[len] >= 0x20 && text.ptr[len] < 0x7f &&
+           text.ptr[len] != '"' && text.ptr[len] != '\\')
+        len++;
+    return len;
+}
+
 static void put_quoted(struct json_out *json, struct str text)
 {
     char bytes[JSON_CHAR_MAX];
     put(json, STR("\""));
     while (text.len && !json->has_failed) {
-        size_t len = json_char(&text, bytes);
-        put(json, (struct str){bytes, len});
+        size_t plain = plain_len(text), len;
+        put(json, (struct str){text.ptr, plain});
+        text = str_from(text, plain);
+        if (text.len) {
+            len = json_char(&text, bytes);
+            put(json, (struct str){bytes, len});
+        }
     }
     put(json, STR("\""));
 }
@@ -134,7 +149,7 @@ void json_str(struct json_out *json, const char *name, struct str text)
 void json_number(struct json_out *json, const char *name, uint64_t number)
 {
     begin_value(json, name);
-    json->has_failed = json->has_failed || !buf_printf(json->out, "%" PRIu64, number);
+    json->has_failed = json->has_failed || !buf_append_u64(json->out, number);
 }
 
 void json_signed(struct json_out *json, const char *name, int64_t number)

@@ -13,7 +13,7 @@ import pytest
 from conftest import one_route
 from kit.admin import Admin
 from kit.bearerd import BINARY, ENV, write_config
-from kit.process import Process, free_port, wait_until
+from kit.process import Process, wait_until
 from kit.raw import Broken, RawClient
 from kit.scripted import token_answer
 
@@ -28,11 +28,10 @@ def tcp(start, auth, upstream):
     """tcp(lines): a bearerd whose admin listener is on TCP, with these lines in [admin]; its admin, as Admin."""
 
     def make(lines="", **options):
-        port = free_port()
         daemon = start(
-            one_route(auth.credential(), upstream.url) + f"[admin]\nlisten = 127.0.0.1:{port}\n{lines}\n", **options
+            one_route(auth.credential(), upstream.url) + f"[admin]\nlisten = 127.0.0.1:0\n{lines}\n", **options
         )
-        daemon.tcp_admin = Admin(port)
+        daemon.tcp_admin = Admin(int(daemon.wait_log(r"event=admin.listening address=127.0.0.1:(\d+)").group(1)))
         return daemon
 
     return make
