@@ -15,10 +15,7 @@
 #define CONNECTIONS_MAX 64
 #define SPARE_FDS       4
 #define JSON            "application/json"
-
-struct visit { // a request, until its answer is sent
-    struct buf body;
-};
+#define PROBLEM         "application/problem+json"
 
 static int list_write(const struct admin_call *call, struct buf *out);
 
@@ -105,9 +102,10 @@ static bool answer_fields(const struct answer *answer, struct fields *fields)
     return ok;
 }
 
-static void visit_answer(struct visit *visit, struct request *request, const struct answer *answer)
+static void visit_answer(struct visit *visit, const struct answer *answer)
 {
     struct fields *fields = mem_alloc(sizeof *fields);
+    struct request *request = visit->request;
     bool ok = answer_fields(answer, fields);
     request_reply(request, &(struct reply){
                                .status = ok ? answer->status : 500,
@@ -121,14 +119,28 @@ static void visit_answer(struct visit *visit, struct request *request, const str
     mem_free(fields);
 }
 
-static void visit_refuse(struct visit *visit, struct request *request, int status, const char *type,
-                         const char *title, const char *detail, const char *allow)
+static void visit_refuse(struct visit *visit, int status, const char *type, const char *title,
+                         const char *detail, const char *allow)
 {
-    struct answer answer = {status, "application/problem+json", allow};
+    struct answer answer = {status, PROBLEM, allow};
     buf_clear(&visit->body);
     if (!admin_problem(&visit->body, status, type, title, detail))
         buf_clear(&visit->body); // cannot happen: a problem is small
-    visit_answer(visit, request, &answer);
+    visit_answer(visit, &answer);
+}
+
+void visit_finish(struct visit *visit, int status)
+{
+    const struct admin_page *page = visit->page;
+    bool is_problem = status >= 400 && page->access == PAGE_CHANGE;
+    struct answer answer = {status, is_problem ? PROBLEM : page->content_type, NULL};
+    if (status) {
+        visit_answer(visit, &answer);
+        return;
+    }
+    log_error("admin.too_large", F_TEXT("page", page->path));
+    visit_refuse(visit, 500, "internal", "bearerd could not do its part",
+                 "the page is larger than it may be", NULL);
 }
 
 // -- requests ----------------------------------------------------------------------------------
@@ -147,78 +159,77 @@ static bool method_fits(const struct admin_page *page, struct str method)
     return str_eq(method, str_of(page->method)) || (is_read && str_eq(method, STR("HEAD")));
 }
 
-static bool visit_may(struct visit *visit, struct request *request, enum page_access access,
-                      const struct facts_caller *caller, bool has_key)
+static bool visit_may(struct visit *visit, const struct facts_caller *caller)
 {
     static const char title[] = "The admin key is required";
-    static const char how[] = "present [admin] key as Authorization: Bearer, as the password of "
-                              "Basic, or as X-Bearerd-Key";
+    enum page_access access = visit->page->access;
+    const struct facts *facts = &visit->admin->facts;
     if (access == PAGE_OPEN || (access == PAGE_READ && caller->may_read) || caller->may_change)
         return true;
-    if (has_key)
-        visit_refuse(visit, request, 401, "key-required", title, how, NULL);
+    if (facts->config(facts->arg)->admin.key)
+        visit_refuse(visit, 401, "key-required", title,
+                     "present [admin] key as Authorization: Bearer, as the password of Basic, or "
+                     "as X-Bearerd-Key",
+                     NULL);
     else
-        visit_refuse(visit, request, 403, "key-required", title,
+        visit_refuse(visit, 403, "key-required", title,
                      "without [admin] key, orders are taken over a unix: socket alone", NULL);
     return false;
 }
 
-static void visit_page(struct admin *admin, struct visit *visit, struct request *request,
-                       const struct admin_page *page, const struct admin_call *call)
+// False: there is none, and that was answered.
+static bool visit_find_page(struct visit *visit, struct str path)
 {
-    int status = page->write(call, &visit->body);
-    if (!status) {
-        log_error("admin.too_large", F_TEXT("page", page->path));
-        visit_refuse(visit, request, 500, "internal", "bearerd could not do its part",
-                     "the page is larger than it may be", NULL);
-        return;
+    const struct admin_page *page = page_find(path);
+    if (!page) {
+        visit_refuse(visit, 404, "no-page", "There is no such page", "GET / lists what there is",
+                     NULL);
+        return false;
     }
-    (void)admin;
-    bool is_problem = status >= 400 && page->access == PAGE_CHANGE;
-    struct answer answer = {status, is_problem ? "application/problem+json" : page->content_type,
-                            NULL};
-    visit_answer(visit, request, &answer);
+    visit->page = page;
+    if (method_fits(page, visit->request->method))
+        return true;
+    visit_refuse(visit, 405, "method-not-allowed", "This method is not for this page",
+                 "GET / tells which is", !strcmp(page->method, "GET") ? "GET, HEAD" : page->method);
+    return false;
+}
+
+static struct visit *visit_new(struct admin *admin, struct request *request)
+{
+    struct visit *visit = mem_alloc(sizeof *visit);
+    visit->admin = admin;
+    visit->request = request;
+    request->user = visit;
+    buf_init(&visit->body, BODY_MAX);
+    return visit;
 }
 
 static void on_request(void *arg, struct request *request)
 {
     struct admin *admin = arg;
-    struct visit *visit = mem_alloc(sizeof *visit);
+    struct visit *visit = visit_new(admin, request);
     struct str query = request->target, path = STR_NONE;
     struct facts_caller caller;
-    request->user = visit;
-    buf_init(&visit->body, BODY_MAX);
     admin->facts.judge(admin->facts.arg, request, &caller);
+    visit->uid = caller.uid;
     if (caller.status) {
-        visit_refuse(visit, request, caller.status, caller.type, "This caller is not allowed",
-                     caller.why, NULL);
+        visit_refuse(visit, caller.status, caller.type, "This caller is not allowed", caller.why,
+                     NULL);
         return;
     }
-    if (!str_split(&query, '?', &path))
-        path = STR_NONE;
-    const struct admin_page *page = page_find(path);
-    if (!page) {
-        visit_refuse(visit, request, 404, "no-page", "There is no such page",
-                     "GET / lists what there is", NULL);
-    } else if (!method_fits(page, request->method)) {
-        const char *allow = !strcmp(page->method, "GET") ? "GET, HEAD" : page->method;
-        visit_refuse(visit, request, 405, "method-not-allowed", "This method is not for this page",
-                     "GET / tells which is", allow);
-    } else if (visit_may(visit, request, page->access, &caller,
-                         admin->facts.config(admin->facts.arg)->admin.key != NULL)) {
-        struct admin_call call = {admin, query, caller.uid};
-        visit_page(admin, visit, request, page, &call);
-    }
+    if (!str_split(&query, '?', &path) || !visit_find_page(visit, path) ||
+        !visit_may(visit, &caller))
+        return;
+    const struct admin_call call = {admin, query, visit};
+    int status = visit->page->write(&call, &visit->body);
+    if (status != PAGE_LATER)
+        visit_finish(visit, status);
 }
 
 static void on_refused(void *arg, struct request *request, int status, const char *why)
 {
-    struct visit *visit = mem_alloc(sizeof *visit);
-    (void)arg;
-    request->user = visit;
-    buf_init(&visit->body, BODY_MAX);
-    visit_refuse(visit, request, status, "malformed-request", "The request is malformed", why,
-                 NULL);
+    struct visit *visit = visit_new(arg, request);
+    visit_refuse(visit, status, "malformed-request", "The request is malformed", why, NULL);
 }
 
 // Every request is answered from its head, so its body is of no use.
@@ -244,7 +255,9 @@ static ssize_t on_pull(struct request *request, char *out, size_t out_max)
 static void on_end(struct request *request, bool is_complete)
 {
     struct visit *visit = request->user;
+    const struct facts *facts = &visit->admin->facts;
     (void)is_complete;
+    facts->cancel(facts->arg, &visit->order);
     buf_fini(&visit->body);
     mem_free(visit);
 }
@@ -295,6 +308,11 @@ void admin_free(struct admin *admin)
 bool admin_listen(struct admin *admin, int fd, struct err *err)
 {
     return server_listen(admin->server, fd, err);
+}
+
+void admin_unlisten(struct admin *admin, int fd)
+{
+    server_unlisten(admin->server, fd);
 }
 
 void admin_on_token_failure(void *arg, const struct config_slot *slot,

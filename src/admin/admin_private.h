@@ -18,23 +18,34 @@ struct admin {
     struct failures failures;
 };
 
+#define PAGE_LATER (-1)
+
 enum page_access {
     PAGE_OPEN,   // whoever may call at all
     PAGE_READ,   // with the key, where there is one
     PAGE_CHANGE, // over a unix socket, or with the key
 };
 
+struct visit { // a request, until its answer is sent
+    struct admin *admin;
+    struct request *request;
+    const struct admin_page *page; // NULL: none was found
+    struct buf body;
+    struct facts_order order; // under way
+    int64_t uid;              // of the caller; -1: not known
+};
+
 struct admin_call {
     struct admin *admin;
     struct str query; // without '?'
-    int64_t uid;      // of the caller; -1: not known
+    struct visit *visit;
 };
 
 struct admin_page {
     const char *path, *method;
     enum page_access access;
     const char *content_type;
-    // Writes the body, returns the status. 0: it did not fit.
+    // Writes the body, returns the status. 0: it did not fit; PAGE_LATER: visit_finish() follows.
     int (*write)(const struct admin_call *call, struct buf *out);
     const char *what; // for the list of pages
 };
@@ -74,8 +85,9 @@ static inline bool token_state_is_usable(enum token_state state)
 }
 
 // admin.c
-uint64_t admin_now_ms(void);                // CLOCK_BOOTTIME, as tokens' times are
-int64_t admin_utc_ms(uint64_t boottime_ms); // the same moment, since the epoch
+void visit_finish(struct visit *visit, int status); // the body is written
+uint64_t admin_now_ms(void);                        // CLOCK_BOOTTIME, as tokens' times are
+int64_t admin_utc_ms(uint64_t boottime_ms);         // the same moment, since the epoch
 // {"type": …, "title": …, "status": …, "detail": …}; returns the status, or 0.
 int admin_problem(struct buf *out, int status, const char *type, const char *title,
                   const char *detail);

@@ -25,6 +25,7 @@ struct facts_process {
     int64_t started_at_s;
     size_t workers;
     const struct config_strings *listen; // as bound
+    uint64_t clients_max;                // connections that are taken at most
     struct facts_reloads reloads;
 };
 
@@ -35,6 +36,12 @@ struct facts_caller { // of a request to the admin listener
     bool may_read;    // key presented, or none is needed
     bool may_change;  // came over a unix socket, or the key was presented
     int64_t uid;      // of a unix socket's peer; -1: not known
+};
+
+struct facts_order { // that takes its time; memory is the asker's, zeroed
+    // Once, later, from the loop. faults->count above 0: nothing has changed.
+    void (*on_done)(struct facts_order *order, const struct config_faults *faults);
+    void *pending; // the daemon's
 };
 
 struct facts {
@@ -50,8 +57,9 @@ struct facts {
                      struct traffic_upstream *out);
     uint64_t (*waiting)(void *arg, size_t slot); // requests, for its token
     void (*judge)(void *arg, const struct request *request, struct facts_caller *out);
-    // Orders; NULL: this program cannot. reload: false with the reasons, one a line.
-    bool (*reload)(void *arg, struct buf *out_text);
+    // Orders; NULL: this program cannot. cancel: on_done does not come; no-op after it.
+    void (*reload)(void *arg, struct facts_order *order);
+    void (*cancel)(void *arg, struct facts_order *order);
     void (*drain)(void *arg);
 };
 

@@ -60,14 +60,17 @@ static const char *upstream_remedy(enum traffic_failure failure)
         [TRAFFIC_TLS] =
             "its certificate is not one that ca_file vouches for, or not for this name; "
             "or it wants a client certificate (cert_file)",
-        [TRAFFIC_CONNECT_TIMEOUT] = "it does not answer, or all of max_connections are in use; "
-                                    "connect_timeout says how long to wait",
+        [TRAFFIC_CONNECT_TIMEOUT] = "it does not answer; connect_timeout says how long to wait",
+        [TRAFFIC_BUSY] =
+            "it is too slow for so many requests, or max_connections and max_queue are "
+            "too small for it",
         [TRAFFIC_FIRST_BYTE_TIMEOUT] = "it is slow or stuck; first_byte_timeout says how long to "
                                        "wait",
         [TRAFFIC_IDLE_TIMEOUT] = "it takes no bytes; idle_timeout says how long to wait",
         [TRAFFIC_CLOSED] = "it closes connections without an answer: its own log may say why",
         [TRAFFIC_MALFORMED] = "it does not speak HTTP/1.1 as it should: is url right?",
         [TRAFFIC_HEAD_TOO_LARGE] = "raise header_limit",
+        [TRAFFIC_EXHAUSTED] = "more descriptors (LimitNOFILE) or fewer connections",
         [TRAFFIC_LOCAL] = "the log says what could not be set up",
         [TRAFFIC_CUT] = "it broke off within an answer: its own log may say why; idle_timeout ends "
                         "answers that pause",

@@ -88,7 +88,7 @@ static void write_process(struct exposition *exposition, const struct admin *adm
     one_number(exposition, "bearerd_client_connections_total", "counter",
                "Connections of clients that were taken.", clients.accepted);
     one_number(exposition, "bearerd_client_connections_max", "gauge", "max_connections.",
-               admin->facts.config(admin->facts.arg)->max_connections);
+               process.clients_max);
 }
 
 // -- requests ----------------------------------------------------------------------------------

@@ -6,11 +6,11 @@
 #include "admin/admin_private.h"
 #include "base/log.h"
 
-static void log_order(const struct admin_call *call, const char *what, const char *result)
+static void log_order(const struct visit *visit, const char *what, const char *result)
 {
     char who[24] = "-"; // over TCP: whoever has the key
-    if (call->uid >= 0)
-        snprintf(who, sizeof who, "%" PRId64, call->uid);
+    if (visit->uid >= 0)
+        snprintf(who, sizeof who, "%" PRId64, visit->uid);
     log_info("admin.order", F_TEXT("what", what), F_TEXT("result", result), F_TEXT("uid", who));
 }
 
@@ -20,22 +20,43 @@ static int not_supported(struct buf *out)
                          "this bearerd cannot do that while it runs");
 }
 
+static void write_faults(struct buf *out, const struct config_faults *faults)
+{
+    bool fits = true;
+    for (size_t i = 0; fits && i < faults->count; i++) {
+        const struct config_fault *fault = &faults->items[i];
+        fits = fault->line
+                   ? buf_printf(out, "%s:%u: %s\n", fault->file, fault->line, fault->message)
+                   : buf_printf(out, "%s: %s\n", fault->file, fault->message);
+    }
+}
+
+static void on_reloaded(struct facts_order *order, const struct config_faults *faults)
+{
+    struct visit *visit = CONTAINER_OF(order, struct visit, order);
+    log_order(visit, "reload", faults->count ? "refused" : "done");
+    if (!faults->count) {
+        visit_finish(visit, buf_printf(&visit->body, "{\"status\":\"reloaded\"}\n") ? 200 : 0);
+        return;
+    }
+    struct buf text;
+    buf_init(&text, (size_t)256 * 1024);
+    write_faults(&text, faults);
+    char *detail = buf_take(&text);
+    visit_finish(visit, admin_problem(&visit->body, 500, "reload-refused",
+                                      "The configuration was refused; the one before is in force",
+                                      detail));
+    mem_free(detail);
+}
+
 int order_reload(const struct admin_call *call, struct buf *out)
 {
     const struct facts *facts = &call->admin->facts;
-    struct buf said;
     if (!facts->reload)
         return not_supported(out);
-    buf_init(&said, (size_t)64 * 1024);
-    bool ok = facts->reload(facts->arg, &said);
-    log_order(call, "reload", ok ? "done" : "failed");
-    char *text = buf_take(&said);
-    int status =
-        ok ? buf_printf(out, "{\"status\":\"reloaded\"}\n") ? 200 : 0
-           : admin_problem(out, 500, "reload-failed",
-                           "The configuration was not loaded; the old one is in force", text);
-    mem_free(text);
-    return status;
+    call->visit->order.on_done = on_reloaded;
+    facts->reload(facts->arg, &call->visit->order);
+    return PAGE_LATER;
 }
 
 int order_drain(const struct admin_call *call, struct buf *out)
@@ -43,7 +64,7 @@ int order_drain(const struct admin_call *call, struct buf *out)
     const struct facts *facts = &call->admin->facts;
     if (!facts->drain)
         return not_supported(out);
-    log_order(call, "drain", "begun");
+    log_order(call->visit, "drain", "begun");
     facts->drain(facts->arg);
     return buf_printf(out, "{\"status\":\"draining\"}\n") ? 202 : 0;
 }
@@ -65,9 +86,9 @@ int order_log_level(const struct admin_call *call, struct buf *out)
                              "level must be debug, info, warn or error, as in "
                              "/log-level?level=debug");
     if (level > LOG_INFO) // while that line is still written
-        log_order(call, "log-level", log_level_name(level));
+        log_order(call->visit, "log-level", log_level_name(level));
     log_set_level(level);
     if (level <= LOG_INFO)
-        log_order(call, "log-level", log_level_name(level));
+        log_order(call->visit, "log-level", log_level_name(level));
     return buf_printf(out, "{\"level\":\"%s\"}\n", log_level_name(level)) ? 200 : 0;
 }

@@ -57,11 +57,13 @@ static void write_process(struct json_out *json, const struct admin *admin)
 static void write_clients(struct json_out *json, const struct admin *admin)
 {
     struct traffic_clients clients = {0};
+    struct facts_process process;
     admin->facts.clients(admin->facts.arg, &clients);
+    admin->facts.process(admin->facts.arg, &process);
     json_open(json, "clients", '{');
     json_number(json, "open", clients.open);
     json_number(json, "accepted", clients.accepted);
-    json_number(json, "max", admin->facts.config(admin->facts.arg)->max_connections);
+    json_number(json, "max", process.clients_max);
     json_close(json, '}');
 }
 

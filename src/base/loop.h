@@ -63,6 +63,9 @@ uint64_t loop_now_us(const struct loop *loop); // the same moment, microseconds
 // The clock itself, microseconds; no loop needed.
 uint64_t clock_boottime_us(void);
 int64_t clock_realtime_s(void);
+int64_t clock_realtime_ms(void);
+uint64_t
+clock_monotonic_us(void); // which stands still while the machine sleeps; for other programs
 
 bool watch_start(struct loop *loop, struct watch *watch, int fd, unsigned events,
                  struct err *err) WARN_UNUSED;

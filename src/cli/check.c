@@ -94,7 +94,7 @@ static void check_tokens(const struct config *config, struct config_faults *faul
 // What serve builds of it: routes, caller rules, TLS files.
 static void check_compiled(struct config *config, struct config_faults *faults)
 {
-    policy_free(policy_new(config, NULL, faults));
+    policy_unref(policy_new(config, NULL, NULL, faults));
 }
 
 static void print_count(size_t count, const char *noun)

@@ -141,7 +141,7 @@ static bool demo_run(struct demo *demo, struct err *err)
     if (!demo->servers || !demo_files_write(&demo->files, demo->servers, err) ||
         !demo_load(demo, err))
         return false;
-    demo->daemon = daemon_new(demo->config, err);
+    demo->daemon = daemon_new(demo->config, NULL, err);
     if (!demo->daemon)
         return false;
     print_head(demo);

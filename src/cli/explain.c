@@ -9,7 +9,9 @@
 
 #include "cli/command.h"
 #include "proxy/inject.h"
+#include "proxy/override.h"
 #include "proxy/policy.h"
+#include "proxy/trace.h"
 
 #define HEAD_MAX      (1u << 20)
 #define LISTEN_TO_ANY "127.0.0.1:8080" // when the configuration leaves the port to the system
@@ -133,6 +135,22 @@ static void placeholder_init(struct token *token, const struct config_credential
         (struct token){.header_name = str_of(credential->header), .header_value = buf_str(text)};
 }
 
+// What bearerd would make up itself.
+static void names_describe(const struct question *question, struct inject_input *input)
+{
+    const struct config *config = question->policy->config;
+    static char later[TRACE_PARENT_LEN];
+    if (config->request_id == REQUEST_ID_MAKE && !fields_find(input->fields, STR("X-Request-Id")))
+        input->request_id = STR("<new id>");
+    if (!config->trace)
+        return;
+    enum trace_parent parent = trace_parent(input->fields, later);
+    input->drops_tracestate = parent == TRACE_BROKEN || !trace_state_fits(input->fields);
+    if (parent != TRACE_VALID)
+        input->traceparent =
+            parent == TRACE_LATER ? (struct str){later, sizeof later} : STR("<new trace>");
+}
+
 static bool head_build(const struct question *question, struct buf *out)
 {
     const struct config_route *route = question->choice.route;
@@ -145,7 +163,7 @@ static bool head_build(const struct question *question, struct buf *out)
         placeholder_init(&tokens[i], route->slots[i]->credential, &texts[i]);
         views[i] = &tokens[i];
     }
-    const struct inject_input input = {
+    struct inject_input input = {
         .method = question->method,
         .rest = question->choice.rest,
         .query = question->target.query,
@@ -154,7 +172,10 @@ static bool head_build(const struct question *question, struct buf *out)
         .upstream = question->choice.upstream,
         .route = route,
         .tokens = views,
+        .peer = STR("127.0.0.1"),
+        .host = question->host,
     };
+    names_describe(question, &input);
     bool is_built = !is_refused(inject_check(&input)) && inject_head(&input, out);
     for (size_t i = 0; i < count; i++)
         buf_fini(&texts[i]);
@@ -187,6 +208,7 @@ static int explain_route(struct question *question)
         .is_absolute = question->target.form == TARGET_ABSOLUTE,
         .is_unix = is_unix,
         .uid = (uint32_t)getuid(),
+        .method = question->method,
         .fields = &question->fields,
     };
     if (is_refused(caller_check(question->policy->callers, &caller)))
@@ -199,7 +221,11 @@ static int explain_route(struct question *question)
             printf("upstream    %s  %s\n", upstream->name, upstream->url.text);
         return EXIT_FAILED;
     }
-    return explain_head(question);
+    const struct override_input override = {
+        question->policy->routes, question->method,  &question->target,
+        question->host,           &question->fields, &question->choice,
+    };
+    return is_refused(override_check(&override)) ? EXIT_FAILED : explain_head(question);
 }
 
 static int explain_target(struct question *question)
@@ -231,7 +257,7 @@ static bool host_complete(struct question *question, const struct config *config
         struct str listen = str_of(config->listen.count ? config->listen.items[0] : "");
         if (str_starts(listen, STR("unix:")))
             listen = STR("localhost");
-        else if (!listen.len || str_ends(listen, STR(":0")))
+        else if (!listen.len || str_ends(listen, STR(":0")) || str_starts(listen, STR("fd:")))
             listen = STR(LISTEN_TO_ANY);
         return fields_add(&question->fields, STR("Host"), listen) &&
                host_complete(question, config);
@@ -248,15 +274,16 @@ static int explain_with(struct question *question, struct config *config,
     const struct config_strings bound = {items, 1};
     bool leaves_port = false;
     for (size_t i = 0; i < config->listen.count; i++)
-        leaves_port |= str_ends(str_of(config->listen.items[i]), STR(":0"));
+        leaves_port |= str_ends(str_of(config->listen.items[i]), STR(":0")) ||
+                       str_starts(str_of(config->listen.items[i]), STR("fd:"));
     if (!config->listen.count || !host_complete(question, config))
         return EXIT_FAILED;
-    question->policy = policy_new(config, leaves_port ? &bound : NULL, faults);
+    question->policy = policy_new(config, leaves_port ? &bound : NULL, NULL, faults);
     if (!question->policy)
         return EXIT_FAILED;
     printf("request     %.*s %.*s\n", STR_ARG(question->method), STR_ARG(question->url));
     int code = explain_target(question);
-    policy_free(question->policy);
+    policy_unref(question->policy);
     return code;
 }
 

@@ -41,6 +41,12 @@ static bool ping(const char *address, struct err *err)
     return is_up;
 }
 
+static bool check_address(const char *address, struct err *err)
+{
+    return !str_starts(str_of(address), STR("fd:")) ||
+           err_set(err, "listen = %s: where that socket is, only who hands it over knows", address);
+}
+
 int cli_ping(int argc, char **argv)
 {
     const char *path = DEFAULT_CONFIG_PATH;
@@ -58,7 +64,8 @@ int cli_ping(int argc, char **argv)
     struct config_faults faults = {0};
     struct config *config = config_load(path, &faults);
     struct err err;
-    bool is_up = config && ping(config->listen.items[0], &err);
+    bool is_up = config && check_address(config->listen.items[0], &err) &&
+                 ping(config->listen.items[0], &err);
     if (is_up)
         printf("bearerd answers at %s\n", config->listen.items[0]);
     else if (config)

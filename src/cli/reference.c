@@ -90,9 +90,10 @@ static void describe(const struct setting *setting, char *out, size_t size)
     buf_init(&use, 1024);
     value_describe(setting, &words);
     describe_use(setting, &use);
-    snprintf(out, size, "%.*s%s%s%.*s", STR_ARG(buf_str(&words)),
+    snprintf(out, size, "%.*s%s%s%.*s%s", STR_ARG(buf_str(&words)),
              setting->flags & SETTING_REPEATS ? "; may be repeated" : "",
-             use.len ? "; only with " : "", STR_ARG(buf_str(&use)));
+             use.len ? "; only with " : "", STR_ARG(buf_str(&use)),
+             setting->flags & SETTING_RESTART ? "; a change needs a restart" : "");
     buf_fini(&words);
     buf_fini(&use);
 }

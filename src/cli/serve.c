@@ -27,16 +27,14 @@ static void print_faults(const struct config_faults *faults)
     }
 }
 
-static int serve(struct config *config)
+static int serve(struct config *config, const char *path)
 {
+    char *const argv[] = {mem_unconst("bearerd"), mem_unconst("serve"), mem_unconst("-c"),
+                          mem_unconst(path), NULL};
+    const struct daemon_service service = {.argv = argv};
     struct err err;
     log_set_level((enum log_level)config->log_level);
-    for (size_t i = 0; i < config->warnings.count; i++) {
-        const struct config_fault *warning = &config->warnings.items[i];
-        log_warn("config.warning", F_TEXT("file", warning->file), F_NUM("line", warning->line),
-                 F_TEXT("text", warning->message));
-    }
-    struct daemon *daemon = daemon_new(config, &err);
+    struct daemon *daemon = daemon_new(config, &service, &err);
     bool ok = daemon && daemon_run(daemon, &err);
     if (!ok)
         fprintf(stderr, "bearerd: %s\n", err.text);
@@ -66,7 +64,7 @@ int cli_serve(int argc, char **argv)
         log_info("starting", F_TEXT("version", BEARERD_VERSION), F_TEXT("config", path),
                  F_TEXT("libmicrohttpd", server_library_version()),
                  F_TEXT("libcurl", multi_library_version()));
-        code = serve(config);
+        code = serve(config, path);
     } else {
         fprintf(stderr, "bearerd: %s\n", err.text);
     }

@@ -10,7 +10,7 @@ int cli_version(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    printf("bearerd %s\nlibmicrohttpd %s\n%s\n", BEARERD_VERSION, server_library_version(),
+    printf("bearerd %s\nlibmicrohttpd %s\nlibcurl %s\n", BEARERD_VERSION, server_library_version(),
            multi_library_version());
     return EXIT_DONE;
 }

@@ -41,6 +41,8 @@ static bool listen_split(const char *text, struct listen_at *out)
 {
     *out = (struct listen_at){.is_unix = strncmp(text, "unix:", 5) == 0};
     struct str host = str_of(text);
+    if (str_starts(host, STR("fd:"))) // where that is will be seen when it is there
+        return false;
     if (str_ends(host, STR(":0")))
         host.len -= 2;
     return out->is_unix || authority_parse(host, &out->authority, NULL);
@@ -102,7 +104,8 @@ static void check_socket_users(struct draft *draft, const struct draft_section *
     const struct config *config = section->object;
     bool has_unix = false;
     for (size_t i = 0; i < config->listen.count; i++)
-        has_unix |= strncmp(config->listen.items[i], "unix:", 5) == 0;
+        has_unix |= strncmp(config->listen.items[i], "unix:", 5) == 0 ||
+                    strncmp(config->listen.items[i], "fd:", 3) == 0; // may be one
     if (has_unix && (config->listen_mode & 0002) && !config->allow_uids.count)
         draft_warn(draft, section, "socket_mode",
                    "every user of this machine may call over the socket; allow_uids names those "
@@ -192,10 +195,15 @@ void check_certificate(struct draft *draft, const struct draft_section *section,
 void check_tls(struct draft *draft, const struct draft_section *section,
                const struct config_tls *tls, const struct config_url *url)
 {
+    static const char *const keys[] = {"ca_file",          "cert_file", "tls_min", "tls_ciphers",
+                                       "tls_ciphersuites", "tls_pin",   "tls_name"};
     check_certificate(draft, section, tls);
-    if (url->host && !url->is_https && (tls->ca_file || tls->cert_file))
-        draft_warn(draft, section, tls->ca_file ? "ca_file" : "cert_file",
-                   "has no effect: %s is not https", url->text);
+    if (tls->min == TLS_MIN_1_3 && tls->ciphers)
+        draft_fault(draft, section, draft_place(section, "tls_ciphers", 0), "tls_ciphers",
+                    "is not used with tls_min = 1.3, which has tls_ciphersuites");
+    for (size_t i = 0; url->host && !url->is_https && i < ARRAY_LEN(keys); i++)
+        if (draft_has(section, keys[i]))
+            draft_warn(draft, section, keys[i], "has no effect: %s is not https", url->text);
 }
 
 void check_commas(struct draft *draft, const struct draft_section *section,
@@ -261,12 +269,23 @@ static bool is_same_place(const struct config_url *url, const struct listen_at *
                         (is_named && host_is_loopback(at->authority.host)));
 }
 
+static bool is_same_socket(const char *path, const char *listen)
+{
+    return str_starts(str_of(listen), STR("unix:")) && strcmp(listen + 5, path) == 0;
+}
+
 static void check_loop(struct draft *draft, const struct draft_section *section)
 {
     const struct config_upstream *upstream = section->object;
     const struct config_strings *listen = &draft->config->listen;
     for (size_t i = 0; upstream->url.host && i < listen->count; i++) {
         struct listen_at at;
+        if (upstream->socket) {
+            if (is_same_socket(upstream->socket, listen->items[i]))
+                draft_fault(draft, section, draft_place(section, "socket", 0), "socket",
+                            "is bearerd itself: requests would go round in a circle");
+            continue;
+        }
         if (!listen_split(listen->items[i], &at))
             continue;
         if (is_same_place(&upstream->url, &at))
@@ -296,15 +315,38 @@ static void check_base_path(struct draft *draft, const struct draft_section *sec
     upstream->url.path = base;
 }
 
+// `none` is no protocol: the proxy takes it for an empty list.
+static void check_upgrade(struct draft *draft, const struct draft_section *section)
+{
+    const struct config_strings *upgrade =
+        &((const struct config_upstream *)section->object)->upgrade;
+    for (size_t i = 0; i < upgrade->count; i++)
+        if (strcmp(upgrade->items[i], "none") == 0 && upgrade->count > 1)
+            draft_fault(draft, section, draft_place(section, "upgrade", i), "upgrade",
+                        "none stands alone: it means that no connection may switch");
+}
+
 static void check_upstream(struct draft *draft, const struct draft_section *section)
 {
     struct config_upstream *upstream = section->object;
-    check_plaintext(draft, section, "url", &upstream->url, upstream->allow_plaintext);
+    check_plaintext(draft, section, "url", &upstream->url,
+                    upstream->allow_plaintext || upstream->socket);
     check_tls(draft, section, &upstream->tls, &upstream->url);
+    if (upstream->socket && upstream->proxy)
+        draft_fault(draft, section, draft_place(section, "proxy", 0), "proxy",
+                    "is not used with socket: there is no way through a proxy to it");
     check_base_path(draft, section);
     check_loop(draft, section);
-    if (!upstream->hosts.count && upstream->url.authority)
-        strings_add(&upstream->hosts, mem_strdup(upstream->url.authority));
+    check_upgrade(draft, section);
+    if (upstream->hosts.count || !upstream->url.authority)
+        return;
+    strings_add(&upstream->hosts, mem_strdup(upstream->url.authority));
+    struct err err;
+    char *host = upstream->host_header ? item_host(str_of(upstream->host_header), &err) : NULL;
+    if (host && strcmp(host, upstream->url.authority) != 0)
+        strings_add(&upstream->hosts, host);
+    else
+        mem_free(host);
 }
 
 static void check_config(struct draft *draft)

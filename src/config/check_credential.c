@@ -233,10 +233,24 @@ static void check_login(struct draft *draft, const struct draft_section *section
     check_body(draft, section);
 }
 
+// A token that never expires is never renewed, nor replaced by another.
+static void check_endless(struct draft *draft, const struct draft_section *section)
+{
+    static const char *const keys[] = {"token_url", "issuer", "clock_skew", "refresh_before"};
+    if (draft_has(section, "token_expires") || draft_is_guessed(section, "token_expires"))
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (draft_has(section, keys[i]))
+            fault_at(draft, section, keys[i],
+                     "is not used: the token never expires; say when it does (token_expires), or "
+                     "take it out");
+}
+
 static void check_static(struct draft *draft, const struct draft_section *section)
 {
     const struct config_credential *credential = section->object;
     check_secret(draft, section, "token", credential->token);
+    check_endless(draft, section);
     if (credential->token_expires_s && credential->token_expires_s <= time(NULL) &&
         !credential->has_endpoint)
         draft_warn(draft, section, "token_expires", "has passed: the token cannot be used");

@@ -91,6 +91,12 @@ struct config *config_load(const char *path, struct config_faults *faults)
     return NULL;
 }
 
+bool config_credential_is_storeable(const struct config_credential *credential)
+{
+    return credential->source != SOURCE_EXEC && credential->auth_method != AUTH_ASSERTION_FILE &&
+           !credential->idle_ttl_ms && (!credential->dpop || credential->dpop_key);
+}
+
 struct config *config_ref(struct config *config)
 {
     __atomic_add_fetch(&config->refs, 1, __ATOMIC_RELAXED);

@@ -34,8 +34,13 @@ struct config_headers {
     size_t count;
 };
 
+enum config_tls_min { TLS_MIN_1_2, TLS_MIN_1_3 };
+
 struct config_tls {                       // of a client connection that bearerd opens
     char *ca_file, *cert_file, *key_file; // NULL: the system's, none, none
+    int min;                              // enum config_tls_min
+    char *ciphers, *ciphersuites;         // of OpenSSL, up to TLS 1.2 and for 1.3; NULL: its own
+    char *pin;                            // "sha256//BASE64;sha256//…"; NULL: none
 };
 
 struct config_url { // an absolute http or https URL, split
@@ -59,11 +64,17 @@ enum config_auth_method {
     AUTH_NONE
 };
 #define AUTH_METHODS (AUTH_NONE + 1)
+enum config_granted { GRANTED_WARN, GRANTED_ACCEPT, GRANTED_REFUSE };
 enum config_replay { REPLAY_NO, REPLAY_YES, REPLAY_SAFE_METHODS };
 enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
 enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
 enum config_access { ACCESS_NO, ACCESS_YES, ACCESS_ERRORS };
 enum config_client_auth { CLIENT_AUTH_REPLACE, CLIENT_AUTH_KEEP, CLIENT_AUTH_REJECT };
+enum config_query_token { QUERY_TOKEN_REJECT, QUERY_TOKEN_PASS };
+enum config_caching { CACHING_PRIVATE, CACHING_PASS };
+enum config_cors { CORS_ANSWER, CORS_PASS };
+enum config_forwarded { FORWARDED_OFF, FORWARDED_APPEND, FORWARDED_REPLACE };
+enum config_request_id { REQUEST_ID_PASS, REQUEST_ID_MAKE };
 
 struct config_scope { // a line of [scopes CREDENTIAL]: Alias = wire-value ; description
     struct config_place place;
@@ -109,6 +120,7 @@ struct config_credential {
     struct config_strings scopes; // default scopes, added to each route's
     struct config_scope *catalogue;
     size_t catalogue_count; // 0: any scope
+    int granted_scopes;     // enum config_granted: when they are not those asked for
     char *audience;         // NULL: none
     struct config_strings resource;
     char *authorization_details;          // RFC 9396, canonical JSON; NULL: none
@@ -142,13 +154,25 @@ struct config_upstream {
     char *mount;                 // origin-form prefix; "/" or "/x/y" without a trailing slash
     int unmatched;               // enum config_unmatched
     struct config_tls tls;
+    char *tls_name;    // in the certificate and in SNI; NULL: the url's host
+    char *host_header; // NULL: the url's authority
+    char *socket;      // absolute path of a unix socket to connect to; NULL: none
     char *proxy;
-    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
-    uint64_t max_connections; // per worker
-    uint64_t keepalive;       // idle connections kept, per worker
+    uint64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, tunnel_idle_timeout_ms;
+    struct config_strings upgrade; // protocols that connections may switch to
+    uint64_t max_connections;      // per worker
+    uint64_t max_queue;            // requests that wait for one of them, per worker
+    uint64_t queue_timeout_ms;
+    uint64_t keepalive; // idle connections kept, per worker
+    uint64_t keepalive_timeout_ms;
     bool allow_plaintext;
     struct config_headers set_header;
     struct config_strings remove_header;
+    int forwarded, x_forwarded; // enum config_forwarded
+    // Of the response, towards the client.
+    struct config_headers response_set_header;
+    struct config_strings response_remove_header;
+    bool scrub; // drop fields that hold a token that was sent
 };
 
 struct config_match { // one `match =` line
@@ -179,11 +203,15 @@ struct config_route {
     const struct config_slot **slots; // one for each of its credentials
     size_t slot_count;
     int client_authorization; // enum config_client_auth
+    int query_token;          // enum config_query_token
+    int caching;              // enum config_caching
     int replay_on_401;        // enum config_replay
     uint64_t replay_limit;    // bytes of body held for it
     uint64_t timeout_ms;      // whole request; 0: the proxy's request_timeout
     struct config_headers set_header;
     struct config_strings remove_header;
+    struct config_headers response_set_header;
+    struct config_strings response_remove_header;
     // As written; `upstream` and `slots` above are what came of them.
     char *upstream_name;                    // NULL: the only one
     struct config_strings credential_names; // empty: the only one; "none": no token, slot_count 0
@@ -225,17 +253,23 @@ struct config {
     struct config_strings files;   // all that were read; owns the names in config_place
     struct config_faults warnings; // what does not keep it from running, but should be looked at
     // [proxy]
-    // Numeric and normalised: "127.0.0.1:8080", "[::1]:8080", "unix:/path"
+    // Numeric and normalised: "127.0.0.1:8080", "[::1]:8080", "unix:/path"; or "fd:name"
     struct config_strings listen;
     bool expose;
     uint64_t workers; // resolved: 1 or more
     uint64_t header_limit, body_limit, max_connections;
+    uint64_t max_connections_per_client, max_requests; // 0: any
     struct config_strings accept_hosts, allow_origins; // lower case
+    int cors;                                          // enum config_cors
     struct config_strings allow_uids;                  // decimal
     struct secret *client_key;                         // NULL: none
     uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
-    uint64_t request_timeout_ms, drain_timeout_ms;
-    uint64_t listen_mode; // unix sockets: file mode
+    uint64_t request_timeout_ms, drain_timeout_ms, drain_delay_ms;
+    uint64_t body_min_rate; // bytes a second; 0: any
+    uint64_t listen_mode;   // unix sockets: file mode
+    int request_id;         // enum config_request_id
+    bool trace;             // start one where there is none
+    char *pid_file; // NULL: none
     struct config_admin admin;
     struct config_store store;
     // [log]
@@ -253,6 +287,11 @@ struct config {
     size_t slot_count;
 };
 
+// May its tokens be kept in a store? What a command answers may depend on the machine, an assertion
+// in a file on the pod; and of a token that dies unused nobody can tell from the store whether it
+// still lives.
+bool config_credential_is_storeable(const struct config_credential *credential);
+
 // Adds `file:line: message`; ceiling 1000.
 void config_faults_add(struct config_faults *faults, struct config_place place, const char *fmt,
                        ...) __attribute__((format(printf, 3, 4)));
@@ -268,6 +307,10 @@ struct config *config_load(const char *path, struct config_faults *faults) WARN_
 // to look at patterns and the like. Not for running.
 struct config *config_inspect(const char *path, struct config_faults *faults) WARN_UNUSED;
 struct config *config_ref(struct config *config);
+// Before anybody else sees it: what cannot be changed without a restart (SETTING_RESTART) stays as
+// it is in the configuration that runs. A change that is thereby undone becomes one of its
+// warnings.
+void config_keep(struct config *config, const struct config *running);
 void config_unref(struct config *config); // NULL is fine
 
 #endif

@@ -3,7 +3,7 @@
 // become a comment or a quote. Control characters cannot come in this way either.
 #include "config/expand.h"
 
-#include <stdlib.h>
+#include "base/env.h"
 
 static bool is_blank(char c)
 {
@@ -78,7 +78,7 @@ static bool append_variable(struct str inner, struct buf *out, struct err *err)
     if (!is_variable_name(name) || name.len > 200)
         return err_set(err, "${…} must hold a variable's name, or NAME:-default; write $$ for a $");
     char *key = str_dup(name);
-    struct str value = str_of(getenv(key));
+    struct str value = str_of(env_get(key));
     mem_free(key);
     if (has_fallback && !value.len)
         value = fallback;

@@ -14,15 +14,29 @@ static char *fail(bool ignored)
     return NULL;
 }
 
+static bool check_socket_path(struct str path, struct err *err)
+{
+    if (path.len >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+        return err_set(err, "the path is longer than a socket's may be (%zu)",
+                       sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
+    return true;
+}
+
 static char *listen_on_unix(struct str text, struct err *err)
 {
     struct str path = str_from(text, 5);
     if (!path.len || path.ptr[0] != '/')
         return fail(err_set(err, "unix: must be followed by an absolute path"));
-    if (path.len >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-        return fail(err_set(err, "the path is longer than a socket's may be (%zu)",
-                            sizeof((struct sockaddr_un *)NULL)->sun_path - 1));
-    return str_dup(text);
+    return check_socket_path(path, err) ? str_dup(text) : NULL;
+}
+
+char *item_socket(struct str text, struct err *err)
+{
+    if (str_starts(text, STR("unix:")))
+        text = str_from(text, 5);
+    if (!str_starts(text, STR("/")))
+        return fail(err_set(err, "\"%.*s\" is no absolute path", STR_ARG(text)));
+    return check_socket_path(text, err) ? str_dup(text) : NULL;
 }
 
 static bool is_all_of(struct str text, const char *set)
@@ -50,10 +64,24 @@ static char *render_address(struct authority *authority, struct str text, struct
     return mem_strdup(out);
 }
 
+// The name that a service manager gave to a socket it hands over.
+static char *listen_on_passed(struct str text, struct err *err)
+{
+    struct str name = str_from(text, 3);
+    bool ok = name.len > 0 && name.len <= 255; // systemd's own limit
+    for (size_t i = 0; ok && i < name.len; i++)
+        ok = name.ptr[i] > ' ' && name.ptr[i] <= '~' && name.ptr[i] != ':';
+    return ok ? str_dup(text)
+              : fail(err_set(err, "fd: must be followed by the name of a socket that is handed "
+                                  "over: printable ASCII without spaces and colons"));
+}
+
 char *item_listen(struct str text, struct err *err)
 {
     if (str_starts(text, STR("unix:")))
         return listen_on_unix(text, err);
+    if (str_starts(text, STR("fd:")))
+        return listen_on_passed(text, err);
     struct str port = str_starts(text, STR("*:"))  ? str_from(text, 2)
                       : str_starts(text, STR(":")) ? str_from(text, 1)
                                                    : text;
@@ -96,6 +124,27 @@ char *item_host(struct str text, struct err *err)
     char *out = render_host(&authority);
     authority_fini(&authority);
     return out;
+}
+
+char *item_host_field(struct str text, struct err *err)
+{
+    struct authority authority;
+    if (str_has(text, '/'))
+        return fail(err_set(err, "\"%.*s\" is not host or host:port", STR_ARG(text)));
+    if (!authority_parse(text, &authority, err))
+        return NULL;
+    authority_fini(&authority);
+    return str_dup(text);
+}
+
+char *item_tls_name(struct str text, struct err *err)
+{
+    struct authority authority;
+    if (!authority_parse(text, &authority, err))
+        return NULL;
+    char *host = authority.port ? NULL : mem_strdup(authority.host);
+    authority_fini(&authority);
+    return host ? host : fail(err_set(err, "a certificate's name has no port"));
 }
 
 char *item_origin(struct str text, struct err *err)

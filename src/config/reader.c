@@ -320,7 +320,16 @@ static bool open_source(struct source *source, const char *path, struct buf *con
     source->inode = st.st_ino;
     if (is_cycle(source))
         return err_set(err, "%s includes itself", path);
-    return file_read(path, content, err);
+    if (!file_read(path, content, err))
+        return false;
+    // What somebody is writing just now is half of what it will be (T36).
+    struct stat after;
+    bool is_settled = !stat(path, &after) && after.st_ino == st.st_ino &&
+                      after.st_size == st.st_size && content->len == (size_t)st.st_size &&
+                      after.st_mtim.tv_sec == st.st_mtim.tv_sec &&
+                      after.st_mtim.tv_nsec == st.st_mtim.tv_nsec;
+    return is_settled || !S_ISREG(st.st_mode) ||
+           err_set(err, "%s has changed while it was read", path);
 }
 
 // from: the include line, for the message when the file cannot be read.

@@ -4,8 +4,7 @@
 // reference, never the value.
 #include "config/secret.h"
 
-#include <stdlib.h>
-
+#include "base/env.h"
 #include "base/file.h"
 
 enum secret_kind { SECRET_LITERAL, SECRET_ENV, SECRET_FILE };
@@ -34,7 +33,7 @@ static bool read_env(struct secret *secret, struct str name, struct err *err)
     if (!is_name(name, false))
         return err_set(err, "env: must be followed by a variable's name");
     secret->kind = SECRET_ENV;
-    const char *value = getenv(str_from(str_of(secret->origin), 4).ptr);
+    const char *value = env_get(str_from(str_of(secret->origin), 4).ptr);
     if (!value)
         return err_set(err, "the environment variable %.*s is not set", STR_ARG(name));
     if (!*value)
@@ -57,7 +56,7 @@ static bool name_credential(struct secret *secret, struct str name, struct err *
 {
     if (!is_name(name, true))
         return err_set(err, "credential: must be followed by the name of a systemd credential");
-    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    const char *folder = env_get("CREDENTIALS_DIRECTORY");
     secret->kind = SECRET_FILE;
     if (!folder || !*folder)
         return true;

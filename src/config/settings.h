@@ -50,6 +50,7 @@ enum {                    // flags of a setting
     SETTING_REQUIRED = 2, // has no default and must be there
     SETTING_NO_EMPTY = 4, // an empty value would open something by mistake
     SETTING_NEEDED = 8,   // the same as REQUIRED, for those whose setting it is
+    SETTING_RESTART = 16, // a reload does not change it: see config_keep()
 };
 
 enum {              // credentials that a setting is of use to; 0: all

@@ -20,7 +20,8 @@ static const char *const algorithms[] = {"RS256", "RS384", "RS512", "PS256", "PS
                                          "PS512", "ES256", "ES384", "ES512", "EdDSA",
                                          "HS256", "HS384", "HS512", NULL};
 static const char *const assertion_types[] = {"JWT", "client-authentication+jwt", NULL};
-static const char *const body_types[] = {"json", "form", NULL}; // is_form
+static const char *const granted_words[] = {"warn", "accept", "refuse", NULL}; // config_granted
+static const char *const body_types[] = {"json", "form", NULL};                // is_form
 
 #define FOR_REQUESTS (FOR_ASKING | FOR_LOGIN) // those that bearerd makes itself
 #define FOR_SCOPED   (FOR_ASKING | FOR_EXEC)  // tokens that differ by scopes and the like
@@ -116,6 +117,12 @@ const struct setting settings_credential[] = {
      .sources = FOR_SCOPED, .item = item_scope,
      .help = "Scopes to ask for with every token of this credential, besides those of the route.",
      .example = "openid"},
+    {CHOICE("granted_scopes", config_credential, granted_scopes), .section = SECTION_CREDENTIAL,
+     .sources = FOR_SCOPED, .fallback = "warn", .choices = granted_words,
+     .help = "What happens when other scopes are granted than were asked for: warn uses the token "
+             "and says so in the log, accept uses it, refuse does not use one that lacks a scope "
+             "and says so of one that has more.",
+     .example = "refuse"},
     {TEXT("audience", config_credential, audience), .section = SECTION_CREDENTIAL,
      .sources = FOR_SCOPED, .item = item_text,
      .help = "Value of the audience parameter, which some authorization servers want.",
@@ -195,10 +202,12 @@ const struct setting settings_credential[] = {
     {TEXT("login_credential", config_credential, login.credential), .section = SECTION_CREDENTIAL,
      .sources = FOR_LOGIN, .item = item_text,
      .help = "Name of another credential, whose token (with its own scopes) the login request "
-             "bears.",
+             "bears. A login that is answered with 401 because of that token is made once more "
+             "with a newer one.",
      .more = "the login request bears none", .example = "main"},
     {DURATION("idle_ttl", config_credential, idle_ttl_ms), .section = SECTION_CREDENTIAL,
-     .fallback = "none", .min = MS_SECOND, .max = 30 * MS_DAY, .zero = "none",
+     .sources = FOR_ASKING | FOR_LOGIN | FOR_EXEC, .fallback = "none", .min = MS_SECOND,
+     .max = 30 * MS_DAY, .zero = "none",
      .help = "How long a token may go unused before the server forgets it: one that was is not "
              "used any more, but replaced.",
      .example = "20m"},
@@ -242,6 +251,18 @@ const struct setting settings_credential[] = {
     {PEM_FILE("key_file", config_credential, tls.key_file), .section = SECTION_CREDENTIAL,
      .sources = FOR_REQUESTS, .help = "PEM file of the certificate's private key.",
      .example = "/etc/bearerd/client.key"},
+    {CHOICE("tls_min", config_credential, tls.min), .section = SECTION_CREDENTIAL,
+     .sources = FOR_REQUESTS, .fallback = "1.2", .choices = setting_tls_versions,
+     .help = TLS_MIN_HELP, .example = "1.3"},
+    {TEXT("tls_ciphers", config_credential, tls.ciphers), .section = SECTION_CREDENTIAL,
+     .sources = FOR_REQUESTS, .item = item_ciphers, .help = TLS_CIPHERS_HELP,
+     .more = "OpenSSL's own choice", .example = TLS_CIPHERS_EXAMPLE},
+    {TEXT("tls_ciphersuites", config_credential, tls.ciphersuites), .section = SECTION_CREDENTIAL,
+     .sources = FOR_REQUESTS, .item = item_ciphers, .help = TLS_SUITES_HELP,
+     .more = "OpenSSL's own choice", .example = TLS_SUITES_EXAMPLE},
+    {TEXT("tls_pin", config_credential, tls.pin), .section = SECTION_CREDENTIAL,
+     .sources = FOR_REQUESTS, .flags = SETTING_NO_EMPTY, .item = item_pins, .help = TLS_PIN_HELP,
+     .more = "any that is trusted", .example = TLS_PIN_EXAMPLE},
     {TEXT("proxy", config_credential, proxy), .section = SECTION_CREDENTIAL,
      .sources = FOR_REQUESTS, .item = item_proxy, .help = PROXY_HELP, .more = "a direct connection",
      .example = "http://proxy.example.com:3128"},

@@ -3,22 +3,28 @@
 #include "config/config.h"
 #include "config/settings_rows.h"
 
+static const char *const cors_words[] = {"answer", "pass", NULL};     // config_cors
+static const char *const request_id_words[] = {"pass", "make", NULL}; // config_request_id
+
 const struct setting settings_proxy[] = {
     {WORDS("listen", config, listen), .section = SECTION_PROXY,
      .flags = SETTING_REPEATS | SETTING_NO_EMPTY, .fallback = "127.0.0.1:8080", .item = item_listen,
      .help =
-         "Address to take requests on: IPv4:PORT, [IPv6]:PORT, or unix:PATH for a socket in the "
-         "file system. Repeat it for more.",
+         "Address to take requests on: IPv4:PORT, [IPv6]:PORT, unix:PATH for a socket in the file "
+         "system, or fd:NAME for one that a service manager hands over by that name (systemd's "
+         "FileDescriptorName). A socket that is handed over is also found by its address. Repeat "
+         "it for more.",
      .example = "unix:/run/bearerd/proxy.sock"},
     {BOOL("expose", config, expose), .section = SECTION_PROXY, .fallback = "no",
      .help = "Whether listen may name an address other machines can reach. Everybody who reaches "
              "bearerd acts with its tokens, so think of client_key, too.",
      .example = "yes"},
-    {NUMBER("workers", config, workers), .section = SECTION_PROXY, .fallback = "auto", .min = 1,
-     .max = 64, .zero = "auto", .help = "Number of threads that move requests.",
+    {NUMBER("workers", config, workers), .section = SECTION_PROXY, .flags = SETTING_RESTART,
+     .fallback = "auto", .min = 1, .max = 64, .zero = "auto",
+     .help = "Number of threads that move requests.",
      .more = "as many as processors are online, 4 at most", .example = "2"},
-    {SIZE("header_limit", config, header_limit), .section = SECTION_PROXY, .fallback = "16k",
-     .min = 4 * KIB, .max = 64 * KIB,
+    {SIZE("header_limit", config, header_limit), .section = SECTION_PROXY, .flags = SETTING_RESTART,
+     .fallback = "16k", .min = 4 * KIB, .max = 64 * KIB,
      .help = "Memory for one message's head, request and answer together. What does not fit is "
              "answered with 431, 414 or 502. Idle connections keep this memory.",
      .example = "32k"},
@@ -29,7 +35,20 @@ const struct setting settings_proxy[] = {
      .example = "100m"},
     {NUMBER("max_connections", config, max_connections), .section = SECTION_PROXY,
      .fallback = "4096", .min = 1, .max = 1000000,
-     .help = "Client connections open at a time, all workers together.", .example = "500"},
+     .help = "Client connections open at a time, all workers together; each worker has its share. "
+             "At the limit the longest idle one is closed for a newcomer; if none is idle, "
+             "newcomers wait to be accepted.",
+     .example = "500"},
+    {NUMBER("max_connections_per_client", config, max_connections_per_client),
+     .section = SECTION_PROXY, .flags = SETTING_RESTART, .fallback = "none", .min = 1, .max = 1000000, .zero = "none",
+     .help = "Connections that one client may have open at a time: an address, or a user of a "
+             "unix: socket. A further one is answered with 503 and closed.",
+     .example = "100"},
+    {NUMBER("max_requests", config, max_requests), .section = SECTION_PROXY, .fallback = "none",
+     .min = 1, .max = 1000000, .zero = "none",
+     .help = "Requests under way at a time, all workers together; each worker has its share. A "
+             "further one is answered with 503.",
+     .example = "1000"},
     {WORDS("accept_hosts", config, accept_hosts), .section = SECTION_PROXY, .item = item_host,
      .help = "Values of the Host field to answer besides the listen addresses, localhost and the "
              "upstreams' hosts. Others are refused: a web page could otherwise reach bearerd by a "
@@ -37,8 +56,15 @@ const struct setting settings_proxy[] = {
      .example = "bearerd bearerd:8080"},
     {WORDS("allow_origins", config, allow_origins), .section = SECTION_PROXY, .item = item_origin,
      .help = "Origins of web pages whose requests are taken. All others' are refused, as told by "
-             "the Origin and Sec-Fetch-Site fields.",
+             "the Origin, Sec-Fetch-Site and Referer fields; pages that come through bearerd "
+             "itself, too, unless its own origin is named.",
      .example = "https://app.example.com"},
+    {CHOICE("cors", config, cors), .section = SECTION_PROXY, .fallback = "answer",
+     .choices = cors_words,
+     .help = "Who tells browsers that a page of allow_origins may read answers. answer: bearerd, "
+             "preflights included; the upstreams' Access-Control fields are dropped. pass: the "
+             "upstreams; preflights are requests like any other.",
+     .example = "pass"},
     {WORDS("allow_uids", config, allow_uids), .section = SECTION_PROXY, .flags = SETTING_NO_EMPTY,
      .item = item_user, .help = "Users, by name or number, who may call over a unix: socket.",
      .more = "all that the socket's mode lets in", .example = "1000 1001"},
@@ -51,11 +77,18 @@ const struct setting settings_proxy[] = {
      .example = "5s"},
     {DURATION("header_timeout", config, header_timeout_ms), .section = SECTION_PROXY,
      .fallback = "10s", .min = 100, .max = MS_HOUR,
-     .help = "How long a client may take to send a whole request head.", .example = "5s"},
+     .help = "How long a client may take to send a whole request head; then 408.", .example = "5s"},
     {DURATION("body_timeout", config, body_timeout_ms), .section = SECTION_PROXY, .fallback = "30s",
      .min = 100, .max = MS_HOUR,
-     .help = "How long a client may pause while it sends a body or takes an answer.",
+     .help = "How long a client may pause while it sends a body, then 408; or while it takes an "
+             "answer, then the connection is closed.",
      .example = "1m"},
+    {SIZE("body_min_rate", config, body_min_rate), .section = SECTION_PROXY, .fallback = "240",
+     .min = 1, .max = KIB * KIB * KIB, .zero = "none",
+     .help = "Bytes a second that a client must send of a body, or take of an answer, on average "
+             "of body_timeout. Only the time counts in which bearerd waits for the client. none "
+             "lets it be as slow as body_timeout allows, as an upload without end may be.",
+     .example = "none"},
     {DURATION("keepalive_timeout", config, keepalive_timeout_ms), .section = SECTION_PROXY,
      .fallback = "75s", .min = 100, .max = MS_DAY,
      .help = "How long an idle client connection is kept open.", .example = "15s"},
@@ -67,9 +100,29 @@ const struct setting settings_proxy[] = {
     {DURATION("drain_timeout", config, drain_timeout_ms), .section = SECTION_PROXY,
      .fallback = "10s", .min = 0, .max = MS_HOUR,
      .help = "How long requests under way may go on after SIGTERM.", .example = "30s"},
+    {DURATION("drain_delay", config, drain_delay_ms), .section = SECTION_PROXY, .fallback = "0s",
+     .min = 0, .max = MS_HOUR,
+     .help = "How long new requests are still taken after SIGTERM, while readiness is off already: "
+             "for load balancers (Kubernetes) that need a while to notice. drain_timeout begins "
+             "after it.",
+     .example = "5s"},
+    {PATH("pid_file", config, pid_file), .section = SECTION_PROXY, .flags = SETTING_RESTART,
+     .help = "File to write the process's number to, once it takes requests: for bearerd reload "
+             "and for whatever else sends signals.",
+     .more = "none is written", .example = "/run/bearerd/bearerd.pid"},
     {MODE("socket_mode", config, listen_mode), .section = SECTION_PROXY, .fallback = "0660",
      .min = 0, .max = 0777, .help = "Permission bits of unix: sockets, in octal.",
      .example = "0600"},
+    {CHOICE("request_id", config, request_id), .section = SECTION_PROXY, .fallback = "pass",
+     .choices = request_id_words,
+     .help = "X-Request-Id towards upstreams. pass: the client's, if it sends one; make: one of "
+             "bearerd's own where there is none, or none that is fit for a log. Problems and log "
+             "lines name the request by it.",
+     .example = "make"},
+    {BOOL("trace", config, trace), .section = SECTION_PROXY, .fallback = "no",
+     .help = "Whether to start a trace (traceparent, W3C Trace Context) where the client sends "
+             "none, or a malformed one. A valid one is always passed on.",
+     .example = "yes"},
 };
 const size_t settings_proxy_count = ARRAY_LEN(settings_proxy);
 
@@ -104,7 +157,8 @@ const struct setting settings_store[] = {
          "Where tokens are kept: sqlite:PATH for the processes of one machine, "
          "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// (the same over TLS) or "
          "redis+unix://[[USER]:PASSWORD@]PATH for those of several. Kept are tokens of source = "
-         "oauth and login. Those of a command, of an assertion in a file, with idle_ttl, or bound "
+         "oauth and login, and what replaces an expired static one. Those of a command, of an "
+         "assertion in a file, with idle_ttl, or bound "
          "to a key made at start are of use to one process only and stay in memory.",
      .more = "tokens are kept in memory only", .example = "sqlite:/var/lib/bearerd/tokens.db"},
     {SECRET("key", config, store.key), .section = SECTION_STORE,

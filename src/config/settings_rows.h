@@ -7,6 +7,7 @@
 
 extern const struct setting settings_proxy[], settings_admin[], settings_log[], settings_store[],
     settings_credential[], settings_upstream[], settings_route[];
+extern const char *const setting_tls_versions[]; // enum config_tls_min
 extern const size_t settings_proxy_count, settings_admin_count, settings_log_count,
     settings_store_count, settings_credential_count, settings_upstream_count, settings_route_count;
 
@@ -45,6 +46,17 @@ extern const size_t settings_proxy_count, settings_admin_count, settings_log_cou
 #define CA_HELP                                                                                    \
     "PEM file of the certification authorities to trust instead of the system's. A file that "     \
     "cannot be read is a fault, never a reason to go on without it."
+#define TLS_MIN_HELP "The oldest version of TLS to speak."
+#define TLS_CIPHERS_HELP                                                                           \
+    "Ciphers to offer up to TLS 1.2, in OpenSSL's words (openssl ciphers -s -tls1_2 tells them)."
+#define TLS_SUITES_HELP "Cipher suites to offer with TLS 1.3, in OpenSSL's words."
+#define TLS_PIN_HELP                                                                               \
+    "Public keys, one of which the server's certificate must have besides being trusted: SHA-256 " \
+    "of the SubjectPublicKeyInfo, in base64. A list, so that the next key can be named before it " \
+    "is in use."
+#define TLS_PIN_EXAMPLE     "sha256//YhKJKSzoTt2b5FP18fvpHo7fJYqQCjAa3HWY3tvRMwE="
+#define TLS_CIPHERS_EXAMPLE "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+#define TLS_SUITES_EXAMPLE  "TLS_AES_256_GCM_SHA384"
 #define PROXY_HELP                                                                                 \
     "Proxy to connect through: http://, https://, socks4://, socks4a://, socks5:// or "            \
     "socks5h://, "                                                                                 \

@@ -185,6 +185,11 @@ static const struct config_slot *slot_get(struct slots *slots, const struct conf
     return slot;
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
 static void check_login_credential(struct draft *draft, const struct draft_section *section)
 {
     const struct config_credential *credential = section->object;
@@ -200,12 +205,29 @@ static void check_login_credential(struct draft *draft, const struct draft_secti
     else if (authoriser->dpop)
         draft_fault(draft, section, place, key,
                     "tokens of %s are bound to a key (dpop = yes); a login cannot bear them", name);
+    else if (authoriser->certificate_bound && authoriser->tls.cert_file &&
+             !is_same_text(authoriser->tls.cert_file, credential->tls.cert_file))
+        draft_fault(draft, section, place, key,
+                    "tokens of %s are bound to a certificate: the login needs cert_file = %s, too",
+                    name, authoriser->tls.cert_file);
     for (size_t i = 0; authoriser->header && i < credential->request_header.count; i++)
-        if (str_eq_nocase(str_of(credential->request_header.items[i].name),
-                          str_of(authoriser->header)))
+        if (item_is_same_field(str_of(credential->request_header.items[i].name),
+                               str_of(authoriser->header)))
             draft_fault(draft, section, draft_place(section, "request_header", i), "request_header",
                         "%s is the field that the token of %s is sent in", authoriser->header,
                         name);
+}
+
+// The field that both would send; NULL: there is none. To many servers A_B is A-B.
+static const char *shared_field(const struct config_credential *a,
+                                const struct config_credential *b)
+{
+    if (!a->header || !b->header)
+        return NULL;
+    struct str a_field = str_of(a->header), b_field = str_of(b->header);
+    bool is_proof = (a->dpop && item_is_same_field(b_field, STR("DPoP"))) ||
+                    (b->dpop && item_is_same_field(a_field, STR("DPoP")));
+    return is_proof ? "DPoP" : item_is_same_field(a_field, b_field) ? b->header : NULL;
 }
 
 static void add_slot(struct slots *slots, const struct draft_section *section,
@@ -220,11 +242,11 @@ static void add_slot(struct slots *slots, const struct draft_section *section,
                         credential->name);
             return;
         }
-        if (other->header && credential->header &&
-            str_eq_nocase(str_of(other->header), str_of(credential->header))) {
+        const char *both = shared_field(other, credential);
+        if (both) {
             draft_fault(slots->draft, section, place, "credential",
                         "%s and %s are both sent in the field %s; a route can send one of them",
-                        other->name, credential->name, credential->header);
+                        other->name, credential->name, both);
             return;
         }
     }

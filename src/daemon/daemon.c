@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
-// See daemon.h. Owns what the whole process has one of; the workers own the rest. Stopping: every
-// worker drains and ends its loop, the last one to say so ends the control loop.
-#include "daemon/daemon.h"
-
+// See daemon.h. Owns what the whole process has one of; the workers own the rest. Stopping: after
+// drain_delay every worker drains and ends its loop, the last one to say so ends the control loop.
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,72 +9,40 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "daemon/desk.h"
-#include "daemon/worker.h"
+#include "daemon/daemon_private.h"
+#include "daemon/descriptors.h"
 #include "http/server.h"
-
-#define ADDRESS_MAX 128
-
-struct daemon {
-    struct config *config;
-    struct policy *policy;
-    struct loop *loop;
-    struct keeper *keeper;
-    struct ledger *ledger;
-    struct desk desk;
-    struct config_strings bound; // as many as config->listen
-    int *listen_fds;             // worker after worker, each with one for every listener
-    size_t listen_fd_count;
-    struct worker **workers;
-    size_t worker_count, workers_running;
-    struct watch signal_watch;
-    char instance[24];
-    bool is_stopping;
-};
 
 const char *daemon_address(const struct daemon *daemon, size_t i)
 {
-    return i < daemon->bound.count ? daemon->bound.items[i] : NULL;
+    return i < daemon->listeners.count ? daemon->listeners.items[i]->bound : NULL;
+}
+
+bool daemon_is_ready(const struct daemon *daemon)
+{
+    return daemon->phase == DAEMON_SERVING;
+}
+
+void daemon_log_warnings(const struct config *config)
+{
+    for (size_t i = 0; i < config->warnings.count; i++) {
+        const struct config_fault *warning = &config->warnings.items[i];
+        log_warn("config.warning", F_TEXT("file", warning->file), F_NUM("line", warning->line),
+                 F_TEXT("text", warning->message));
+    }
+}
+
+void daemon_say_ready(const struct daemon *daemon, const char *state)
+{
+    char status[512];
+    const struct config *config = daemon->config;
+    snprintf(status, sizeof status, "Serving on %s%s: %zu routes to %zu upstreams",
+             daemon->listeners.items[0]->bound, daemon->listeners.count > 1 ? " and more" : "",
+             config->route_count, config->upstream_count);
+    notify_status(&daemon->notify, state, status);
 }
 
 // -- building ----------------------------------------------------------------------------------
-
-// The kernel spreads TCP connections over the workers' own sockets; a unix socket is shared.
-static bool daemon_listen(struct daemon *daemon, size_t which, struct err *err)
-{
-    const char *address = daemon->config->listen.items[which];
-    bool is_unix = !strncmp(address, "unix:", 5);
-    size_t per_worker = daemon->config->listen.count;
-    char bound[ADDRESS_MAX] = "";
-    for (size_t i = 0; i < daemon->worker_count; i++) {
-        int *fd = &daemon->listen_fds[i * per_worker + which];
-        if (i > 0 && is_unix) {
-            *fd = dup(daemon->listen_fds[which]);
-        } else {
-            *fd = listen_open(i ? bound : address, daemon->worker_count > 1,
-                              (unsigned)daemon->config->listen_mode, bound, sizeof bound, err);
-        }
-        if (*fd < 0)
-            return false;
-    }
-    daemon->bound.items[which] = mem_strdup(bound);
-    daemon->bound.count = which + 1;
-    return true;
-}
-
-static bool daemon_open_listeners(struct daemon *daemon, struct err *err)
-{
-    size_t count = daemon->config->listen.count;
-    daemon->listen_fd_count = daemon->worker_count * count;
-    daemon->listen_fds = mem_array(daemon->listen_fd_count, sizeof(int));
-    for (size_t i = 0; i < daemon->listen_fd_count; i++)
-        daemon->listen_fds[i] = -1;
-    daemon->bound.items = mem_array(count, sizeof(char *));
-    for (size_t i = 0; i < count; i++)
-        if (!daemon_listen(daemon, i, err))
-            return false;
-    return true;
-}
 
 static void on_worker_stopped_here(void *arg)
 {
@@ -91,90 +57,127 @@ static void on_worker_stopped(void *arg)
     loop_post(daemon->loop, on_worker_stopped_here, daemon);
 }
 
+static size_t collect_sockets(const struct listeners *listeners, size_t worker,
+                              struct worker_socket *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct listening *listening = listeners->items[i];
+        for (size_t j = 0; j < listening->count; j++)
+            if (listening->items[j].worker == worker)
+                out[count++] = (struct worker_socket){listening->items[j].fd, listening->is_lent};
+    }
+    return count;
+}
+
 static bool daemon_build_workers(struct daemon *daemon, struct err *err)
 {
-    size_t per_worker = daemon->config->listen.count;
+    size_t most = 0;
+    for (size_t i = 0; i < daemon->listeners.count; i++)
+        most += daemon->listeners.items[i]->count;
+    struct worker_socket *sockets = mem_array(most, sizeof *sockets);
     daemon->workers = mem_array(daemon->worker_count, sizeof(struct worker *));
-    for (size_t i = 0; i < daemon->worker_count; i++) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < daemon->worker_count; i++) {
         struct worker_config config = {
             .policy = daemon->policy,
             .keeper = daemon->keeper,
             .ledger = daemon->ledger,
             .instance = daemon->instance,
-            .listen_fds = &daemon->listen_fds[i * per_worker],
-            .listen_fd_count = per_worker,
+            .sockets = sockets,
+            .socket_count = collect_sockets(&daemon->listeners, i, sockets),
             .worker_count = daemon->worker_count,
+            .clients_max = daemon->clients_max,
+            .crowd = daemon->crowd,
             .on_stopped = on_worker_stopped,
             .arg = daemon,
         };
         daemon->workers[i] = worker_new(&config, err);
-        if (!daemon->workers[i])
-            return false;
+        ok = daemon->workers[i] != NULL;
     }
-    return true;
+    mem_free(sockets);
+    return ok;
 }
 
 static bool daemon_build_policy(struct daemon *daemon, struct err *err)
 {
     struct config_faults faults = {0};
-    daemon->policy = policy_new(daemon->config, &daemon->bound, &faults);
+    struct config_strings bound = listeners_bound(&daemon->listeners, NULL);
+    daemon->policy = policy_new(daemon->config, &bound, NULL, &faults);
     if (!daemon->policy)
         err_set(err, "%s:%u: %s", faults.items[0].file, faults.items[0].line,
                 faults.items[0].message);
     config_faults_fini(&faults);
+    mem_free(bound.items);
     return daemon->policy != NULL;
 }
 
-static void daemon_begin_stop(void *arg);
-
-// Once is enough: a second time would break off what is under way.
-static void on_drain_order(void *arg)
+// A service manager's socket that nothing listens on may be meant for another configuration; our
+// predecessor's is of an address that was taken out.
+static void daemon_look_at_unused(struct daemon *daemon)
 {
-    struct daemon *daemon = arg;
-    if (!daemon->is_stopping)
-        daemon_begin_stop(daemon);
+    for (size_t i = 0; i < daemon->passed.count; i++) {
+        struct passed_socket *socket = &daemon->passed.items[i];
+        if (socket->is_used)
+            continue;
+        if (socket->is_own) {
+            close(socket->fd);
+            socket->fd = -1;
+            if (!strncmp(socket->bound, "unix:", 5))
+                unlink(socket->bound + 5);
+        } else {
+            log_warn("listener.unused", F_TEXT("name", socket->name),
+                     F_TEXT("address", socket->bound));
+        }
+    }
 }
 
-static bool daemon_open_desk(struct daemon *daemon, struct err *err)
+static bool daemon_build(struct daemon *daemon, struct err *err)
 {
-    daemon->desk = (struct desk){
-        .loop = daemon->loop,
-        .config = daemon->config,
-        .keeper = daemon->keeper,
-        .ledger = daemon->ledger,
-        .workers = daemon->workers,
-        .worker_count = daemon->worker_count,
-        .process = {.instance = daemon->instance,
-                    .phase = FACTS_STARTING,
-                    .started_at_s = clock_realtime_s(),
-                    .workers = daemon->worker_count,
-                    .listen = &daemon->bound,
-                    .reloads = {.done_at_s = clock_realtime_s()}},
-        .drain = on_drain_order,
-        .arg = daemon,
-    };
-    return desk_open(&daemon->desk, err);
+    static const struct listeners none;
+    if (!(daemon->loop = loop_new(err)))
+        return false;
+    daemon->ledger = ledger_new(daemon->loop, daemon->config);
+    if ((daemon->is_service && !passed_load(&daemon->passed, err)) ||
+        !(daemon->keeper = keeper_new(daemon->loop, daemon->config, err)) ||
+        !listeners_open(&daemon->listeners, daemon->config, &none, &daemon->passed, err) ||
+        !daemon_build_policy(daemon, err) || !daemon_build_workers(daemon, err) ||
+        !desk_open(daemon, err))
+        return false;
+    daemon_look_at_unused(daemon);
+    return true;
 }
 
-struct daemon *daemon_new(struct config *config, struct err *err)
+static void on_delay_over(struct timer *timer);
+
+struct daemon *daemon_new(struct config *config, const struct daemon_service *service,
+                          struct err *err)
 {
     struct daemon *daemon = mem_alloc(sizeof *daemon);
     unsigned random = 0;
     daemon->config = config_ref(config);
     daemon->worker_count = (size_t)config->workers;
+    daemon->clients_max = descriptors_prepare(config);
+    if (config->max_connections_per_client)
+        daemon->crowd = crowd_new(config->max_connections_per_client);
+    daemon->passed.parent_fd = -1;
+    timer_init(&daemon->delay_timer, on_delay_over);
+    timer_init(&daemon->watchdog.timer, NULL);
+    reload_init(daemon);
+    upgrade_init(daemon);
+    if (service) {
+        daemon->is_service = true;
+        daemon->service = *service;
+        notify_init(&daemon->notify);
+        daemon_log_warnings(config);
+    }
     if (getrandom(&random, sizeof random, 0) != sizeof random)
         random = (unsigned)clock_boottime_us();
     snprintf(daemon->instance, sizeof daemon->instance, "bearerd-%08x", random);
-    daemon->loop = loop_new(err);
-    if (daemon->loop)
-        daemon->ledger = ledger_new(daemon->loop, config);
-    if (!daemon->loop || !(daemon->keeper = keeper_new(daemon->loop, config, err)) ||
-        !daemon_open_listeners(daemon, err) || !daemon_build_policy(daemon, err) ||
-        !daemon_build_workers(daemon, err) || !daemon_open_desk(daemon, err)) {
-        daemon_free(daemon);
-        return NULL;
-    }
-    return daemon;
+    if (daemon_build(daemon, err))
+        return daemon;
+    daemon_free(daemon);
+    return NULL;
 }
 
 void daemon_free(struct daemon *daemon)
@@ -183,60 +186,102 @@ void daemon_free(struct daemon *daemon)
         return;
     for (size_t i = 0; daemon->workers && i < daemon->worker_count; i++)
         worker_free(daemon->workers[i]);
-    desk_close(&daemon->desk);
+    desk_close(daemon);
     mem_free(daemon->workers);
+    crowd_free(daemon->crowd);
+    reload_fini(daemon);
+    upgrade_fini(daemon);
+    if (daemon->loop) {
+        timer_stop(daemon->loop, &daemon->delay_timer);
+        watchdog_stop(daemon);
+    }
     keeper_free(daemon->keeper);
-    policy_free(daemon->policy);
+    policy_unref(daemon->policy);
     loop_free(daemon->loop);
     ledger_free(daemon->ledger);
-    for (size_t i = 0; i < daemon->listen_fd_count; i++)
-        if (daemon->listen_fds[i] >= 0)
-            close(daemon->listen_fds[i]);
-    mem_free(daemon->listen_fds);
-    for (size_t i = 0; i < daemon->bound.count; i++) {
-        if (!strncmp(daemon->bound.items[i], "unix:", 5))
-            unlink(daemon->bound.items[i] + 5);
-        mem_free(daemon->bound.items[i]);
-    }
-    mem_free(daemon->bound.items);
+    listeners_close(&daemon->listeners);
+    passed_fini(&daemon->passed);
+    notify_fini(&daemon->notify);
     config_unref(daemon->config);
     mem_free(daemon);
 }
 
-// -- running -----------------------------------------------------------------------------------
+// -- stopping ----------------------------------------------------------------------------------
 
-static void daemon_begin_stop(void *arg)
+static void daemon_drain(struct daemon *daemon, uint64_t limit_ms)
 {
-    struct daemon *daemon = arg;
-    // The second time means: at once.
-    uint64_t limit_ms = daemon->is_stopping ? 0 : daemon->config->drain_timeout_ms;
-    log_info("stopping", F_NUM("drain_ms", limit_ms));
-    daemon->is_stopping = true;
-    daemon->desk.process.phase = FACTS_DRAINING; // not ready, before anything is closed
+    daemon->phase = DAEMON_DRAINING;
+    timer_disarm(&daemon->delay_timer);
+    log_info("draining", F_NUM("limit_ms", limit_ms));
     for (size_t i = 0; i < daemon->worker_count; i++)
         worker_stop(daemon->workers[i], limit_ms);
 }
 
+static void on_delay_over(struct timer *timer)
+{
+    struct daemon *daemon = CONTAINER_OF(timer, struct daemon, delay_timer);
+    daemon_drain(daemon, daemon->config->drain_timeout_ms);
+}
+
+void daemon_begin_stop(struct daemon *daemon)
+{
+    // A successor takes new requests: there is nobody to wait for.
+    uint64_t delay_ms = daemon->upgrade.is_done ? 0 : daemon->config->drain_delay_ms;
+    if (daemon->phase >= DAEMON_DELAYING) { // the second time means: at once
+        daemon_drain(daemon, 0);
+        return;
+    }
+    log_info("stopping", F_NUM("delay_ms", delay_ms),
+             F_NUM("drain_ms", daemon->config->drain_timeout_ms));
+    notify_status(&daemon->notify, "STOPPING=1", "Finishing requests under way");
+    daemon->phase = DAEMON_DELAYING;
+    if (delay_ms)
+        timer_start(daemon->loop, &daemon->delay_timer, delay_ms);
+    else
+        daemon_drain(daemon, daemon->config->drain_timeout_ms);
+}
+
+static void on_stop(void *arg)
+{
+    daemon_begin_stop(arg);
+}
+
 void daemon_stop(struct daemon *daemon)
 {
-    loop_post(daemon->loop, daemon_begin_stop, daemon);
+    loop_post(daemon->loop, on_stop, daemon);
+}
+
+// -- signals -----------------------------------------------------------------------------------
+
+static void daemon_take_signal(struct daemon *daemon, unsigned number)
+{
+    if (!daemon->is_service || number == SIGTERM || number == SIGINT || number == SIGQUIT)
+        daemon_begin_stop(daemon);
+    else if (number == SIGHUP)
+        reload_on_signal(daemon);
+    else if (number == SIGUSR2)
+        upgrade_on_signal(daemon);
+    // SIGUSR1 makes other servers open their log files again. There are none here.
 }
 
 static void on_signal(struct watch *watch, unsigned ready)
 {
-    (void)ready;
+    struct daemon *daemon = CONTAINER_OF(watch, struct daemon, signal_watch);
     struct signalfd_siginfo info;
-    if (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info)
-        daemon_begin_stop(CONTAINER_OF(watch, struct daemon, signal_watch));
+    (void)ready;
+    while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info)
+        daemon_take_signal(daemon, info.ssi_signo);
 }
 
 static int daemon_watch_signals(struct daemon *daemon, struct err *err)
 {
-    sigset_t stop_signals;
-    sigemptyset(&stop_signals);
-    sigaddset(&stop_signals, SIGTERM);
-    sigaddset(&stop_signals, SIGINT);
-    int fd = signalfd(-1, &stop_signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        sigaddset(&signals, numbers[i]);
+    sigprocmask(SIG_BLOCK, &signals, NULL); // the workers inherit this
+    int fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0) {
         err_errno(err, "cannot watch signals");
         return -1;
@@ -247,6 +292,8 @@ static int daemon_watch_signals(struct daemon *daemon, struct err *err)
     close(fd);
     return -1;
 }
+
+// -- running -----------------------------------------------------------------------------------
 
 static bool daemon_start_workers(struct daemon *daemon, struct err *err)
 {
@@ -261,21 +308,32 @@ static bool daemon_start_workers(struct daemon *daemon, struct err *err)
     return true;
 }
 
+static void daemon_serve(struct daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->listeners.count; i++)
+        log_info("listening", F_TEXT("address", daemon->listeners.items[i]->bound));
+    keeper_keep_required(daemon->keeper);
+    daemon->phase = DAEMON_SERVING;
+    log_info("ready", F_NUM("workers", daemon->worker_count), F_NUM("pid", getpid()));
+    daemon_say_ready(daemon, "READY=1");
+    watchdog_start(daemon);
+    upgrade_tell_predecessor(daemon);
+    daemon_let_pages_go();
+    loop_run(daemon->loop);
+    log_info("stopped");
+}
+
 bool daemon_run(struct daemon *daemon, struct err *err)
 {
+    const char *pid_file = daemon->is_service ? daemon->config->pid_file : NULL;
     int signal_fd = daemon_watch_signals(daemon, err);
     if (signal_fd < 0)
         return false;
-    bool ok = daemon_start_workers(daemon, err);
-    if (ok) {
-        for (size_t i = 0; i < daemon->bound.count; i++)
-            log_info("listening", F_TEXT("address", daemon->bound.items[i]));
-        keeper_keep_required(daemon->keeper);
-        daemon->desk.process.phase = FACTS_RUNNING;
-        log_info("ready", F_NUM("workers", daemon->worker_count));
-        loop_run(daemon->loop);
-        log_info("stopped");
-    }
+    bool ok = (!pid_file || pid_file_write(pid_file, err)) && daemon_start_workers(daemon, err);
+    if (ok)
+        daemon_serve(daemon);
+    if (daemon->config->pid_file && daemon->is_service)
+        pid_file_remove(daemon->config->pid_file);
     watch_stop(daemon->loop, &daemon->signal_watch);
     close(signal_fd);
     return ok;

@@ -1,39 +1,37 @@
 // SPDX-License-Identifier: MIT
-// Where operators are told what they ask for: the admin listener, its socket, and the facts behind
-// it. The daemon fills in what it knows, and keeps it true. Control thread.
+// Where operators are told what they ask for: the admin listener, its sockets, and the facts behind
+// it. Part of the daemon; control thread.
 #ifndef DAEMON_DESK_H
 #define DAEMON_DESK_H
 
 #include "admin/admin.h"
 #include "daemon/gate.h"
-#include "daemon/worker.h"
-#include "proxy/ledger.h"
+#include "daemon/listening.h"
+
+struct daemon;
 
 struct desk {
-    // The daemon's to set; all borrowed, and to be kept up to date.
-    struct loop *loop;
-    struct config *config; // in force; a new one by desk_set_config()
-    struct keeper *keeper;
-    struct ledger *ledger;
-    struct worker *const *workers;
-    size_t worker_count;
-    struct facts_process process;
-    bool (*reload)(void *arg, struct buf *out_text); // NULL: not possible
-    void (*drain)(void *arg);                        // likewise
-    void *arg;
-    // The desk's own.
-    struct admin *admin; // NULL: there is no listener
+    int64_t started_at_s;
+    struct admin *admin; // NULL: no configuration had a listener for it so far
     struct gate *gate;
-    int *listen_fds;
-    size_t listen_count;
-    struct config_strings bound;
+    struct listeners listeners;
+    struct config_strings proxy_bound; // where the proxy listens: borrowed but for the array
 };
 
-// Opens the listeners of [admin], if there are any. False: nothing is open.
-bool desk_open(struct desk *desk, struct err *err) WARN_UNUSED;
-void desk_close(struct desk *desk); // also of one that was never open
-// Another configuration has come into force: its key and names count from now on; its addresses
-// only after a restart. False: the key cannot be read; the rules before are kept.
-bool desk_set_config(struct desk *desk, struct config *config, struct err *err) WARN_UNUSED;
+struct desk_change { // what another configuration needs, made beside what is there
+    struct gate *gate;
+    struct listeners listeners;
+};
+
+// Opens what the daemon's configuration asks for in [admin].
+bool desk_open(struct daemon *daemon, struct err *err) WARN_UNUSED;
+void desk_close(struct daemon *daemon); // also one that was never open
+// False: nothing has changed. A prepared change is committed, which cannot fail, or given up.
+bool desk_prepare(struct daemon *daemon, const struct config *config, struct desk_change *out,
+                  struct err *err) WARN_UNUSED;
+void desk_commit(struct daemon *daemon, struct desk_change *change);
+void desk_give_up(struct desk_change *change);
+// A successor answers from now on.
+void desk_hand_over(struct daemon *daemon);
 
 #endif

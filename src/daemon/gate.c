@@ -15,18 +15,62 @@ struct gate {
     struct caller_rules *open, *locked; // locked NULL: there is no key
 };
 
-// A configuration whose only listener is the admin's: no upstream's host is a name for it.
+// No upstream's host is a name for it.
+struct config gate_config(const struct config *config, struct secret *key)
+{
+    return (struct config){
+        .path = config->path,
+        .listen = config->admin.listen,
+        .listen_mode = config->admin.socket_mode,
+        .expose = config->admin.expose,
+        .accept_hosts = config->admin.accept_hosts,
+        .client_key = key,
+        .workers = 1,
+    };
+}
+
+// -- its own pages -----------------------------------------------------------------------------
+// The status page asks for more of the same listener, and its browser says so (same-origin).
+
+static void origin_add(struct config_strings *origins, const char *host, const char *port)
+{
+    struct buf text;
+    buf_init(&text, HOST_MAX + 16);
+    origins->items = mem_realloc(origins->items, (origins->count + 1) * sizeof(char *));
+    if (buf_printf(&text, "http://%s%s", host, port))
+        origins->items[origins->count++] = buf_take(&text);
+    buf_fini(&text);
+}
+
+static void own_origins(const struct config *config, const struct config_strings *bound,
+                        struct config_strings *out)
+{
+    static const char *const loopback[] = {"localhost", "127.0.0.1", "[::1]"};
+    for (size_t i = 0; i < bound->count; i++) {
+        const char *port = strrchr(bound->items[i], ':');
+        if (!strncmp(bound->items[i], "unix:", 5) || !port)
+            continue;
+        origin_add(out, bound->items[i], "");
+        for (size_t j = 0; j < ARRAY_LEN(loopback); j++)
+            origin_add(out, loopback[j], port);
+    }
+    for (size_t i = 0; i < config->admin.accept_hosts.count; i++)
+        origin_add(out, config->admin.accept_hosts.items[i], "");
+}
+
+// -- life --------------------------------------------------------------------------------------
+
 static struct caller_rules *rules_new(const struct config *config,
                                       const struct config_strings *bound, struct secret *key,
                                       struct err *err)
 {
-    struct config of_admin = {
-        .path = config->path,
-        .listen = config->admin.listen,
-        .accept_hosts = config->admin.accept_hosts,
-        .client_key = key,
-    };
-    return caller_rules_new(&of_admin, bound, err);
+    struct config of_admin = gate_config(config, key);
+    own_origins(config, bound, &of_admin.allow_origins);
+    struct caller_rules *rules = caller_rules_new(&of_admin, bound, err);
+    for (size_t i = 0; i < of_admin.allow_origins.count; i++)
+        mem_free(of_admin.allow_origins.items[i]);
+    mem_free(of_admin.allow_origins.items);
+    return rules;
 }
 
 struct gate *gate_new(const struct config *config, const struct config_strings *bound,
@@ -93,9 +137,14 @@ void gate_judge(const struct gate *gate, const struct request *request, struct f
         .host = host,
         .is_unix = request->is_unix,
         .uid = request->peer_uid,
+        .method = request->method,
         .fields = &request->fields,
     };
     struct caller_verdict verdict = caller_check(gate->open, &caller);
+    if (verdict.status == CALLER_PREFLIGHT) { // whoever has to ask comes from elsewhere
+        refuse(out, 403, "origin-not-allowed", "requests from web pages are refused");
+        return;
+    }
     if (verdict.status) {
         refuse(out, verdict.status, verdict.type, verdict.why);
         return;

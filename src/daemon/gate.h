@@ -8,6 +8,8 @@
 
 struct gate;
 
+// A configuration whose only listener is the admin's, for what takes one. It owns nothing.
+struct config gate_config(const struct config *config, struct secret *key);
 // bound: the addresses that listening gave.
 struct gate *gate_new(const struct config *config, const struct config_strings *bound,
                       struct err *err) WARN_UNUSED;

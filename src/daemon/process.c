@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/env.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "http/multi.h"
@@ -24,17 +25,7 @@ static void clear_environment(void)
         "OPENSSL_CONF", "SSLKEYLOGFILE", "HTTP_PROXY",
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        unsetenv(names[i]);
-}
-
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit))
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit))
-        log_warn("process.descriptor_limit", F_TEXT("why", strerror(errno)));
+        env_hide(names[i]);
 }
 
 bool daemon_prepare_process(struct err *err)
@@ -49,7 +40,6 @@ bool daemon_prepare_process(struct err *err)
     sigprocmask(SIG_BLOCK, &stop_signals, NULL);
     umask(077);
     clear_environment();
-    raise_descriptor_limit();
     struct rlimit no_core = {0, 0};
     if (setrlimit(RLIMIT_CORE, &no_core) || prctl(PR_SET_DUMPABLE, 0) ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

@@ -19,14 +19,15 @@
 #define HEADERS_MAX 65536 // of a response, 1xx blocks and trailers included
 #define FIELD_MAX   520   // of the response fields that are handed out; the rest is cut off
 
-enum { CONTENT_TYPE, RETRY_AFTER, CACHE_CONTROL, DATE, DPOP_NONCE, FIELDS };
-static const struct str field_names[FIELDS] = {STR("Content-Type:"), STR("Retry-After:"),
-                                               STR("Cache-Control:"), STR("Date:"),
-                                               STR("DPoP-Nonce:")};
+enum { CONTENT_TYPE, RETRY_AFTER, CACHE_CONTROL, DATE, WWW_AUTHENTICATE, DPOP_NONCE, FIELDS };
+static const struct str field_names[FIELDS] = {STR("Content-Type:"),     STR("Retry-After:"),
+                                               STR("Cache-Control:"),    STR("Date:"),
+                                               STR("WWW-Authenticate:"), STR("DPoP-Nonce:")};
 
 struct fetcher {
     struct multi *multi;
     struct loop *loop;
+    uint64_t fresh_ms; // what libcurl parsed before is not used any more
     struct list fetches;
 };
 
@@ -68,7 +69,8 @@ static void keep_field(struct fetch *fetch, struct str line)
         while (value.len && (value.ptr[value.len - 1] == '\r' || value.ptr[value.len - 1] == '\n'))
             value.len--;
         value = str_trim(value);
-        snprintf(fetch->fields[i], FIELD_MAX, "%.*s", STR_ARG(value));
+        size_t at = i == WWW_AUTHENTICATE ? strlen(fetch->fields[i]) : 0;
+        snprintf(fetch->fields[i] + at, FIELD_MAX - at, "%s%.*s", at ? ", " : "", STR_ARG(value));
         fetch->nonce_count += i == DPOP_NONCE;
     }
 }
@@ -111,6 +113,8 @@ static enum fetch_error fetch_error_of(const struct fetch *fetch, int code)
     case CURLE_COULDNT_CONNECT:
     case CURLE_PROXY:
         return FETCH_UNREACHABLE;
+    case CURLE_OUT_OF_MEMORY: // its word for a field beyond its own limit
+        return FETCH_TOO_LARGE;
     case CURLE_OPERATION_TIMEDOUT:
         return FETCH_TIMEOUT;
     case CURLE_SSL_CONNECT_ERROR:
@@ -205,6 +209,7 @@ static void fetch_free(struct fetch *fetch)
     buf_fini(&fetch->body);
     mem_free(fetch->host);
     mem_free(fetch->query);
+    mem_wipe(fetch->fields, sizeof fetch->fields);
     mem_free(fetch);
 }
 
@@ -224,6 +229,7 @@ static void on_transfer_done(void *arg, void *easy, int code)
                                       .retry_after = str_of(fetch->fields[RETRY_AFTER]),
                                       .cache_control = str_of(fetch->fields[CACHE_CONTROL]),
                                       .date = str_of(fetch->fields[DATE]),
+                                      .www_authenticate = str_of(fetch->fields[WWW_AUTHENTICATE]),
                                       .sent_ms = fetch->sent_ms,
                                       .took_us = clock_boottime_us() - fetch->started_us};
     if (fetch->nonce_count == 1) // two would be a matter of taste (RFC 9449 8.1)
@@ -302,24 +308,14 @@ static bool check_file(const char *what, const char *path, struct err *err)
 
 static bool set_tls(struct fetch *fetch, const struct fetch_request *request, struct err *err)
 {
-    if (!check_file("ca_file", request->ca_file, err) ||
-        !check_file("cert_file", request->cert_file, err) ||
-        !check_file("key_file", request->key_file, err))
+    const struct tls_options *tls = &request->tls;
+    if (!check_file("ca_file", tls->ca_file, err) ||
+        !check_file("cert_file", tls->cert_file, err) ||
+        !check_file("key_file", tls->key_file, err))
         return false;
-    CURL *easy = fetch->easy;
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (request->ca_file) {
-        // Those of the file and no others: the system's folder would be searched as well.
-        curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    }
-    if (request->cert_file) {
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, request->cert_file);
-        curl_easy_setopt(easy, CURLOPT_SSLKEY,
-                         request->key_file ? request->key_file : request->cert_file);
-    }
+    uint64_t kept_s = (clock_boottime_us() / 1000 - fetch->fetcher->fresh_ms) / 1000;
+    tls_apply(fetch->easy, tls);
+    tls_forget_authorities(fetch->easy, kept_s);
     return true;
 }
 
@@ -423,6 +419,11 @@ struct fetcher *fetcher_new(struct loop *loop, struct err *err)
         return NULL;
     }
     return fetcher;
+}
+
+void fetcher_refresh(struct fetcher *fetcher)
+{
+    fetcher->fresh_ms = clock_boottime_us() / 1000;
 }
 
 void fetcher_free(struct fetcher *fetcher)

@@ -11,12 +11,15 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "http/tls.h"
 
 struct fetcher; // one per loop
 struct fetch;   // one request under way
 
 struct fetcher *fetcher_new(struct loop *loop, struct err *err) WARN_UNUSED;
 void fetcher_free(struct fetcher *fetcher); // no fetch may be under way
+// Files of certification authorities are read anew by the fetches that start from now on.
+void fetcher_refresh(struct fetcher *fetcher);
 
 enum fetch_error {
     FETCH_OK,          // a whole response came, whatever its status
@@ -32,7 +35,8 @@ struct fetch_request {  // everything is copied by fetch_start
     const char *url;
     const char *const *headers; // "Name: value", NULL-terminated; checked for CR, LF, NUL
     struct str body;            // sent with Content-Length; only with POST
-    const char *ca_file, *cert_file, *key_file, *proxy; // NULL: default, none, none, none
+    struct tls_options tls;
+    const char *proxy; // NULL: none
     uint64_t connect_timeout_ms, timeout_ms;
     size_t body_max;
 };
@@ -44,6 +48,7 @@ struct fetch_response { // borrowed for the call
     struct str body;                             // wiped after the call
     struct str content_type;                     // as sent; empty if none
     struct str retry_after, cache_control, date; // likewise
+    struct str www_authenticate;                 // likewise; several lines as one, with commas
     struct str dpop_nonce; // likewise; empty also when it was sent more than once
     uint64_t sent_ms;      // loop clock, when the request was started
     uint64_t took_us;

@@ -332,8 +332,11 @@ enum h1_result h1_chunks_decode(struct h1_chunks *chunks, struct str in, size_t 
 {
     size_t at = 0;
     *out_data = STR_NONE;
-    while (at < in.len && chunks->state != DATA && chunks->state < FINISHED)
+    chunks->trailer_len = 0;
+    while (at < in.len && chunks->state != DATA && chunks->state < FINISHED) {
+        chunks->trailer_len += chunks->state >= TRAILER_LINE;
         chunks->state = step(chunks, in.ptr[at++]);
+    }
     if (chunks->state == DATA && at < in.len) {
         size_t len = in.len - at;
         if (len > chunks->left)
@@ -348,6 +351,17 @@ enum h1_result h1_chunks_decode(struct h1_chunks *chunks, struct str in, size_t 
     if (chunks->state == BROKEN)
         return H1_ERROR;
     return chunks->state == FINISHED ? H1_DONE : H1_MORE;
+}
+
+void h1_parse_trailers(struct str section, struct fields *out)
+{
+    const char *why = NULL;
+    struct str line;
+    size_t at = 0, colon;
+    out->count = 0;
+    while (take_line(section, &at, &line, &why) == H1_DONE && str_find(line, ':', &colon))
+        if (!fields_add(out, (struct str){line.ptr, colon}, str_trim(str_from(line, colon + 1))))
+            return;
 }
 
 size_t h1_chunk_head(char out[H1_CHUNK_HEAD_MAX], size_t len)

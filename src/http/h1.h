@@ -52,8 +52,8 @@ struct h1_response {
 enum h1_result h1_parse_response(struct str bytes, bool is_head, struct h1_response *out,
                                  const char **out_why);
 
-// Chunked decoder (RFC 9112 7.1): CRLF only; extensions ignored, trailer fields checked and
-// skipped, both bounded for the whole message.
+// Chunked decoder (RFC 9112 7.1): CRLF only; extensions ignored, trailer fields checked, both
+// bounded for the whole message.
 #define H1_EXTENSIONS_MAX 4096
 #define H1_TRAILERS_MAX   16384
 
@@ -62,6 +62,8 @@ struct h1_chunks {
     uint64_t left;     // bytes of the current chunk still to come; its size while that is read
     unsigned digits;   // of the current chunk's size
     size_t extras_len; // bytes of extensions so far; after the last chunk, of trailer lines
+    // Of the bytes used by the last call, so many at their end belong to the trailer section.
+    size_t trailer_len;
 };
 
 void h1_chunks_init(struct h1_chunks *chunks);
@@ -70,6 +72,10 @@ void h1_chunks_init(struct h1_chunks *chunks);
 // used everything or says H1_DONE (the last CRLF was consumed) or H1_ERROR, which stay.
 enum h1_result h1_chunks_decode(struct h1_chunks *chunks, struct str in, size_t *out_used,
                                 struct str *out_data);
+
+// The fields of a whole trailer section as the decoder let it through, its empty line included;
+// those beyond FIELDS_MAX are left out. Views of `section`.
+void h1_parse_trailers(struct str section, struct fields *out);
 
 // Writes the line that opens a chunk of len bytes ("1a\r\n") and returns its length.
 #define H1_CHUNK_HEAD_MAX 20

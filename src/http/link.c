@@ -10,16 +10,20 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "http/multi.h"
+#include "http/trust.h"
 
 struct link_context {
     struct loop *loop;
     struct multi *multi; // plain connections on their way up
-    CURLSH *share;
+    CURLSH *share;       // of plain ones
+    struct trusts *trusts;
     struct list dead; // of struct link, closed in this turn
     struct task bury_task;
 };
@@ -31,14 +35,18 @@ struct link {
     void *owner;
     CURL *easy;          // NULL once a plain socket was taken out
     struct multi *multi; // TLS: its own; plain: NULL
+    struct trust *trust; // TLS: whom it believes; NULL: libcurl reads the file
+    struct curl_slist *connect_to;
+    SSL *tls; // of a TLS one, once something was read
     struct watch watch;
     struct list dead_link;
     struct task fail_task; // it could not even be started: told from the loop
     int fd;
     bool is_connected, is_closed;
-    bool has_failed;  // for good
-    bool is_drained;  // the last read took all there was, so wait for the next edge …
-    bool has_hung_up; // … unless the peer's end is still to be read
+    bool has_no_socket; // the last try found no descriptor or memory for one
+    bool has_failed;    // for good
+    bool is_drained;    // the last read took all there was, so wait for the next edge …
+    bool has_hung_up;   // … unless the peer's end is still to be read
     char error_text[CURL_ERROR_SIZE];
 };
 
@@ -79,6 +87,17 @@ static enum link_error link_error_of(CURLcode code)
     return LINK_UNREACHABLE;
 }
 
+// libcurl does not tell why it got no socket.
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    struct link *link = arg;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    link->has_no_socket =
+        fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS);
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 static void on_watch_ready(struct watch *watch, unsigned ready)
 {
     struct link *link = CONTAINER_OF(watch, struct link, watch);
@@ -110,7 +129,10 @@ static void link_on_done(void *easy, int code)
         curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
     if (fd == CURL_SOCKET_BAD) {
         const char *why = *link->error_text ? link->error_text : curl_easy_strerror((CURLcode)code);
-        link->ops->on_connect(link, link_error_of((CURLcode)code), why);
+        enum link_error error = link_error_of((CURLcode)code);
+        if (error == LINK_UNREACHABLE && link->has_no_socket)
+            error = LINK_EXHAUSTED;
+        link->ops->on_connect(link, error, why);
         return;
     }
     link->fd = fd;
@@ -126,7 +148,7 @@ static void link_on_done(void *easy, int code)
                     LOOP_READ | LOOP_WRITE | LOOP_HANGUP | LOOP_EDGE, &err))
         link->ops->on_connect(link, LINK_OK, "");
     else
-        link->ops->on_connect(link, LINK_LOCAL, err.text);
+        link->ops->on_connect(link, LINK_EXHAUSTED, err.text);
 }
 
 static void on_done(void *arg, void *easy, int code)
@@ -138,7 +160,9 @@ static void on_done(void *arg, void *easy, int code)
 static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 {
     (void)easy;
-    (void)arg;
+    const struct link *link = arg;
+    if (link->trust)
+        trust_set_store(link->trust, ctx);
     // What could not be written is offered again from wherever it lies by then; OpenSSL refuses
     // that unless told so.
     SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
@@ -148,31 +172,39 @@ static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
     return CURLE_OK;
 }
 
-static void link_set_tls(CURL *easy, const struct link_target *target)
+static void link_set_tls(struct link *link, CURL *easy)
 {
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    tls_apply(easy, &link->target->tls);
+    if (link->trust)
+        trust_use(link->trust, easy);
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-    if (target->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file);
-    // With a folder of certificates set, the parsed bundle is not cached: 16 ms for each
-    // connection.
-    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    if (target->cert_file)
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, target->cert_file);
-    if (target->key_file)
-        curl_easy_setopt(easy, CURLOPT_SSLKEY, target->key_file);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, link);
+}
+
+// libcurl takes SNI and the name to verify from the URL, and connects somewhere else if told so.
+static bool link_set_address(struct link *link, CURL *easy)
+{
+    const struct link_target *target = link->target;
+    const char *name = target->is_https && target->tls_name ? target->tls_name : target->host;
+    bool is_elsewhere = name != target->host && !target->unix_socket;
+    char text[600];
+    snprintf(text, sizeof text, strchr(name, ':') ? "%s://[%s]:%u/" : "%s://%s:%u/",
+             target->is_https ? "https" : "http", name, (unsigned)target->port);
+    curl_easy_setopt(easy, CURLOPT_URL, text);
+    if (target->unix_socket)
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, target->unix_socket);
+    if (!is_elsewhere)
+        return true;
+    snprintf(text, sizeof text, strchr(target->host, ':') ? "::[%s]:%u" : "::%s:%u", target->host,
+             (unsigned)target->port);
+    link->connect_to = curl_slist_append(NULL, text);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, link->connect_to);
+    return link->connect_to != NULL;
 }
 
 static void link_set_options(struct link *link, CURL *easy)
 {
     const struct link_target *target = link->target;
-    char url[320];
-    bool is_v6 = strchr(target->host, ':') != NULL;
-    snprintf(url, sizeof url, "%s://%s%s%s:%u/", target->is_https ? "https" : "http",
-             is_v6 ? "[" : "", target->host, is_v6 ? "]" : "", (unsigned)target->port);
-    curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); // ALPN, too
@@ -185,19 +217,37 @@ static void link_set_options(struct link *link, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)target->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_SHARE, link->context->share);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, link);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, link->error_text);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, link);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, link);
     if (target->is_https)
-        link_set_tls(easy, target);
+        link_set_tls(link, easy);
+    if (!link->trust)
+        curl_easy_setopt(easy, CURLOPT_SHARE, link->context->share);
 }
 
 static void on_fail_task(struct task *task)
 {
     struct link *link = CONTAINER_OF(task, struct link, fail_task);
-    link->ops->on_connect(link, LINK_LOCAL, link->error_text);
+    link->ops->on_connect(link, LINK_EXHAUSTED, link->error_text);
+}
+
+static bool link_prepare_tls(struct link *link, struct err *err)
+{
+    const struct link_target *target = link->target;
+    // On the way through an https:// proxy libcurl would ask for the store twice, and add those
+    // whom it trusts as a proxy to those whom we trust as an upstream.
+    bool has_tls_proxy = target->proxy && !strncasecmp(target->proxy, "https:", 6);
+    if (!has_tls_proxy)
+        link->trust =
+            trusts_find(link->context->trusts, target->tls.ca_file, target->tls.cert_file, err);
+    if (!has_tls_proxy && !link->trust)
+        return false;
+    link->multi = multi_new(link->context->loop, on_done, NULL, err);
+    return link->multi != NULL;
 }
 
 struct link *link_new(struct link_context *context, const struct link_target *target,
@@ -212,10 +262,11 @@ struct link *link_new(struct link_context *context, const struct link_target *ta
     link->easy = curl_easy_init();
     if (!link->easy)
         goto fail;
-    if (target->is_https && !(link->multi = multi_new(context->loop, on_done, NULL, &err)))
+    if (target->is_https && !link_prepare_tls(link, &err))
         goto fail;
     link_set_options(link, link->easy);
-    if (multi_add(link->multi ? link->multi : context->multi, link->easy, &err))
+    if (link_set_address(link, link->easy) &&
+        multi_add(link->multi ? link->multi : context->multi, link->easy, &err))
         return link;
 fail:
     snprintf(link->error_text, sizeof link->error_text, "%.200s", err.text);
@@ -233,7 +284,9 @@ static void link_bury(struct link *link)
     } else if (link->is_connected) {
         close(link->fd);
     }
+    curl_slist_free_all(link->connect_to);
     multi_free(link->multi);
+    trust_unref(link->trust);
     mem_free(link);
 }
 
@@ -273,12 +326,17 @@ static ssize_t link_recv_plain(struct link *link, char *out, size_t out_max)
 }
 
 // To be asked right behind curl_easy_recv(): later libcurl does not give the TLS session away.
-static bool link_was_closed_properly(const struct link *link)
+static void link_find_tls(struct link *link)
 {
     struct curl_tlssessioninfo *tls = NULL;
     curl_easy_getinfo(link->easy, CURLINFO_TLS_SSL_PTR, &tls);
-    return tls && tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals &&
-           (SSL_get_shutdown(tls->internals) & SSL_RECEIVED_SHUTDOWN);
+    if (tls && tls->backend == CURLSSLBACKEND_OPENSSL)
+        link->tls = tls->internals;
+}
+
+static bool link_was_closed_properly(const struct link *link)
+{
+    return link->tls && (SSL_get_shutdown(link->tls) & SSL_RECEIVED_SHUTDOWN);
 }
 
 ssize_t link_recv(struct link *link, char *out, size_t out_max)
@@ -290,6 +348,8 @@ ssize_t link_recv(struct link *link, char *out, size_t out_max)
     size_t got = 0;
     CURLcode code = curl_easy_recv(link->easy, out, out_max, &got);
     link->is_drained = code == CURLE_AGAIN;
+    if (!link->tls)
+        link_find_tls(link);
     if (code == CURLE_AGAIN)
         return LINK_AGAIN;
     // libcurl takes the end of the connection for the end of the data; only a close_notify is that.
@@ -343,6 +403,35 @@ ssize_t link_send(struct link *link, const struct str *parts, size_t part_count)
     return sent;
 }
 
+// libcurl has no call for a close_notify, and its own way to the socket is open only inside its
+// calls: the record is made in memory, and sent from here. Should it not fit, the end of the link
+// tells all.
+static void link_shut_tls(const struct link *link)
+{
+    BIO *way = SSL_get_wbio(link->tls), *memory = BIO_new(BIO_s_mem());
+    char *bytes = NULL;
+    if (!memory || !BIO_up_ref(way)) {
+        BIO_free(memory);
+        return;
+    }
+    SSL_set0_wbio(link->tls, memory);
+    SSL_shutdown(link->tls);
+    long len = BIO_get_mem_data(memory, &bytes);
+    if (len > 0 && send(link->fd, bytes, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < len)
+        log_debug("link.no_end");
+    SSL_set0_wbio(link->tls, way);
+}
+
+void link_shut(struct link *link)
+{
+    const char *proxy = link->target->proxy;
+    if (!link->easy)
+        shutdown(link->fd, SHUT_WR);
+    else if (link->tls && !(proxy && str_starts(str_of(proxy), STR("https:")))) // TLS within TLS
+        link_shut_tls(link);
+    link->has_failed = true; // for whoever would send nevertheless
+}
+
 // -- context -----------------------------------------------------------------------------------
 
 struct link_context *link_context_new(struct loop *loop, struct err *err)
@@ -353,6 +442,7 @@ struct link_context *link_context_new(struct loop *loop, struct err *err)
     task_init(&context->bury_task, on_bury);
     context->multi = multi_new(loop, on_done, NULL, err);
     context->share = curl_share_init();
+    context->trusts = trusts_new();
     if (!context->multi || !context->share) {
         if (context->multi)
             err_set(err, "cannot create a libcurl share handle");
@@ -361,7 +451,6 @@ struct link_context *link_context_new(struct loop *loop, struct err *err)
     }
     // One thread uses it, so it needs no locks.
     curl_share_setopt(context->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
-    curl_share_setopt(context->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     return context;
 }
 
@@ -374,5 +463,6 @@ void link_context_free(struct link_context *context)
     multi_free(context->multi);
     if (context->share)
         curl_share_cleanup(context->share);
+    trusts_free(context->trusts);
     mem_free(context);
 }

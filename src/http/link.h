@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "http/tls.h"
 
 // What the links of one loop share: DNS answers, TLS sessions, the multi that plain ones connect
 // through.
@@ -28,7 +29,10 @@ struct link_target { // borrowed: must outlive the links made for it
     const char *host;
     uint16_t port;
     bool is_https;
-    const char *ca_file, *cert_file, *key_file, *proxy; // NULL: the system's, none, none, none
+    struct tls_options tls;
+    const char *tls_name;    // in the certificate and in SNI; NULL: the host
+    const char *unix_socket; // the path to connect to in place of host and port; NULL: none
+    const char *proxy;       // NULL: none
     uint64_t connect_timeout_ms;
 };
 
@@ -37,7 +41,8 @@ enum link_error {
     LINK_UNREACHABLE, // DNS, connect, proxy
     LINK_TLS,         // handshake or verification
     LINK_TIMEOUT,     // not connected within connect_timeout
-    LINK_LOCAL,       // out of descriptors, bad certificate file …
+    LINK_EXHAUSTED,   // out of descriptors or memory, for now
+    LINK_LOCAL,       // bad certificate file …
 };
 
 struct link_ops {
@@ -60,6 +65,8 @@ enum { LINK_EOF = 0, LINK_AGAIN = -1, LINK_FAILED = -2 };
 ssize_t link_recv(struct link *link, char *out, size_t out_max);
 // Bytes written of the parts in their order, or LINK_AGAIN, LINK_FAILED.
 #define LINK_PARTS_MAX 4
+// Says that nothing more will be sent; what comes can still be read. Once, when all was sent.
+void link_shut(struct link *link);
 ssize_t link_send(struct link *link, const struct str *parts, size_t part_count);
 
 #endif

@@ -136,6 +136,38 @@ static void inet_print(int fd, char *out, size_t out_max)
     }
 }
 
+void listen_address(int fd, char out[LISTEN_ADDRESS_MAX])
+{
+    struct sockaddr_un bound = {.sun_family = AF_UNSPEC};
+    socklen_t len = sizeof bound;
+    out[0] = '\0';
+    if (getsockname(fd, (struct sockaddr *)&bound, &len))
+        return;
+    size_t head = offsetof(struct sockaddr_un, sun_path), path_len = len > head ? len - head : 0;
+    if (bound.sun_family != AF_UNIX)
+        inet_print(fd, out, LISTEN_ADDRESS_MAX);
+    else if (path_len && bound.sun_path[0]) // neither without a name nor abstract
+        snprintf(out, LISTEN_ADDRESS_MAX, "unix:%.*s", (int)path_len, bound.sun_path);
+}
+
+bool listen_is_free(const char *address, struct err *err)
+{
+    struct inet_address parsed;
+    int on = 1;
+    if (!inet_parse(address, &parsed))
+        return true; // listen_open() has more to say about it
+    int fd = socket(parsed.socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (parsed.socket.any.sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    bool is_free = fd >= 0 && !bind(fd, &parsed.socket.any, parsed.len);
+    if (!is_free)
+        err_errno(err, "cannot listen on %s", address);
+    if (fd >= 0)
+        close(fd);
+    return is_free;
+}
+
 int listen_open(const char *address, bool is_shared, unsigned unix_mode, char *out_bound,
                 size_t out_bound_max, struct err *err)
 {

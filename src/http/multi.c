@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -192,5 +193,10 @@ bool multi_global_init(struct err *err)
 
 const char *multi_library_version(void)
 {
-    return curl_version();
+    // Not curl_version(): to name the version of OpenLDAP, too, it starts that library, which looks
+    // up this machine's name and loads modules.
+    static char text[96];
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+    snprintf(text, sizeof text, "%s %s", info->version, info->ssl_version);
+    return text;
 }

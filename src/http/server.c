@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,12 +20,10 @@
 #define ACCEPTS_PER_TURN 32
 #define TICK_MS          1000
 
-struct listener {
-    struct list link;
-    struct watch watch;
-    struct server *server;
-    bool is_unix;
-};
+// libmicrohttpd's own limits, beyond those of ours that a configuration may set and change: a day
+// of keep-alive, a million connections.
+#define LIBRARY_TIMEOUT_S       93600
+#define LIBRARY_CONNECTIONS_MAX 1000001
 
 void server_want_run(struct server *server)
 {
@@ -87,32 +86,21 @@ static void on_tick(struct timer *timer)
 
 // -- connections -------------------------------------------------------------------------------
 
-void conn_break(struct conn *conn)
+// Drops what was written and is not taken yet, too.
+void conn_reset(const struct conn *conn)
 {
-    const struct req *req = conn->req;
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-    // A body that ends with the connection would look whole behind an orderly end: dissolving the
-    // connection resets it.
-    if (req && req->ends_by_close && !connect(conn->fd, &nobody, sizeof nobody))
-        return;
-    shutdown(conn->fd, SHUT_RDWR);
+    if (connect(conn->fd, &nobody, sizeof nobody)) // dissolves the connection
+        shutdown(conn->fd, SHUT_RDWR);
 }
 
-static void on_deadline(struct timer *timer)
+void conn_break(const struct conn *conn)
 {
-    // libmicrohttpd's own limit is on inactivity: a byte now and then would hold a connection for
-    // ever.
-    struct conn *conn = CONTAINER_OF(timer, struct conn, deadline);
-    log_debug("client.too_slow", F_NUM("fd", conn->fd));
-    conn_break(conn);
-}
-
-void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
-{
-    if (delay_ms)
-        timer_start(conn->server->loop, &conn->deadline, delay_ms);
+    // A body that ends with the connection would look whole behind an orderly end.
+    if (conn->req && conn->req->ends_by_close)
+        conn_reset(conn);
     else
-        timer_disarm(&conn->deadline);
+        shutdown(conn->fd, SHUT_RDWR);
 }
 
 static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
@@ -134,8 +122,8 @@ static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
     conn->peer_uid = UINT32_MAX;
     if (conn->is_unix && !getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len))
         conn->peer_uid = peer.uid;
-    timer_init(&conn->deadline, on_deadline);
-    conn_set_deadline(conn, server->config.header_timeout_ms);
+    conn_init_deadline(conn);
+    conn_enter(conn);
     list_append(&server->conns, &conn->link);
     server->conn_count++;
     server->accepted_count++;
@@ -149,6 +137,7 @@ static void conn_free(struct conn *conn)
     timer_stop(conn->server->loop, &conn->deadline);
     list_remove(&conn->link);
     conn->server->conn_count--;
+    conn_leave(conn);
     mem_free(conn);
 }
 
@@ -170,8 +159,10 @@ static void server_add_connection(struct server *server, const struct listener *
     struct sockaddr_storage address = {.ss_family = listener->is_unix ? AF_UNIX : AF_INET};
     // When this fails it has closed the descriptor.
     if (MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address,
-                           sizeof(struct sockaddr_in)) != MHD_YES)
+                           sizeof(struct sockaddr_in)) != MHD_YES) {
         log_warn("client.not_accepted", F_TEXT("why", strerror(errno)));
+        server_forget(server, fd);
+    }
     server_want_run(server);
 }
 
@@ -188,11 +179,28 @@ static void server_watch_listeners(struct server *server, bool on)
     }
 }
 
-// Newcomers wait in the backlog until somebody leaves; the sweep looks again.
-static void server_pause_accepting(struct server *server)
+static bool server_has_newcomer(const struct server *server)
 {
+    if (server->is_draining)
+        return false;
+    for (struct list *link = server->listeners.next; link != &server->listeners;
+         link = link->next) {
+        const struct listener *listener = CONTAINER_OF(link, struct listener, link);
+        struct pollfd look = {.fd = listener->watch.fd, .events = POLLIN};
+        if (poll(&look, 1, 0) > 0)
+            return true;
+    }
+    return false;
+}
+
+// Newcomers wait in the backlog until somebody leaves, or is made to; the sweep looks again.
+static void server_be_full(struct server *server)
+{
+    bool has_room = server_has_newcomer(server) && server_make_room(server);
     server_watch_listeners(server, false);
-    timer_start(server->loop, &server->sweep_timer, SWEEP_MS);
+    // Looking for who idles walks over all connections: the more there are, the more seldom.
+    timer_start(server->loop, &server->sweep_timer,
+                has_room ? 1 + server->conn_count / 1000 : SWEEP_MS);
 }
 
 static bool is_resource_error(int code)
@@ -200,32 +208,41 @@ static bool is_resource_error(int code)
     return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
 }
 
-static void on_listener_ready(struct watch *watch, unsigned ready)
+bool listener_accept(const struct listener *listener)
 {
-    (void)ready;
-    const struct listener *listener = CONTAINER_OF(watch, struct listener, watch);
     struct server *server = listener->server;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         if (server->conn_count >= server->config.max_connections) {
-            server_pause_accepting(server);
-            return;
+            server_be_full(server);
+            return false;
         }
-        int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof address;
+        int fd = accept4(listener->watch.fd, (struct sockaddr *)&address, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             server->is_out_of_resources = false;
-            server_add_connection(server, listener, fd);
+            if (server_admit(server, fd, &address))
+                server_add_connection(server, listener, fd);
         } else if (is_resource_error(errno) && reserve_give(&server->reserve)) {
             continue;
         } else if (is_resource_error(errno)) {
             if (!server->is_out_of_resources)
                 log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
             server->is_out_of_resources = true; // said once, until an accept works again
-            server_pause_accepting(server);
-            return;
+            server_be_full(server);
+            return false;
         } else if (errno != ECONNABORTED && errno != EINTR) {
-            return;
+            return false;
         }
     }
+    return true;
+}
+
+static void on_listener_ready(struct watch *watch, unsigned ready)
+{
+    (void)ready;
+    (void)listener_accept(CONTAINER_OF(watch, struct listener, watch));
 }
 
 bool server_listen(struct server *server, int fd, struct err *err)
@@ -264,7 +281,7 @@ static bool server_watch_suspended(struct server *server)
     for (struct list *link = server->suspended.next; link != &server->suspended;
          link = link->next) {
         struct req *req = CONTAINER_OF(link, struct req, suspended_link);
-        if (req->gone_watch.events)
+        if (req->gone_watch.events || req->hand)
             continue;
         if (now - req->suspended_ms < SWEEP_MS)
             return true;
@@ -278,13 +295,12 @@ static bool server_watch_suspended(struct server *server)
 static void on_sweep(struct timer *timer)
 {
     struct server *server = CONTAINER_OF(timer, struct server, sweep_timer);
-    bool again = server_watch_suspended(server);
+    if (server_watch_suspended(server))
+        timer_start(server->loop, timer, SWEEP_MS);
     if (server->conn_count < server->config.max_connections)
         server_watch_listeners(server, true);
     else
-        again = true;
-    if (again)
-        timer_start(server->loop, timer, SWEEP_MS);
+        server_be_full(server);
 }
 
 // -- life --------------------------------------------------------------------------------------
@@ -298,22 +314,18 @@ static size_t keep_encoded(void *arg, struct MHD_Connection *mhd, char *text)
 
 static struct MHD_Daemon *server_start_daemon(struct server *server)
 {
-    // On inactivity in any state: the real limits are our own deadlines.
-    uint64_t limit_ms = server->config.keepalive_timeout_ms > server->config.body_timeout_ms
-                            ? server->config.keepalive_timeout_ms
-                            : server->config.body_timeout_ms;
-    uint64_t seconds = limit_ms / 1000 + 2;
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)server->config.header_limit, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)server->config.max_connections + 1, NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)seconds, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, LIBRARY_CONNECTIONS_MAX, NULL},
+        // On inactivity in any state: the real limits are our own deadlines.
+        {MHD_OPTION_CONNECTION_TIMEOUT, LIBRARY_TIMEOUT_S, NULL},
         // 0.9.75 answers what it refuses itself with its head sent twice: leave that to the guard.
         {MHD_OPTION_STRICT_FOR_CLIENT, server->parses_in_place ? 0 : 1, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME |
-                                MHD_USE_NO_LISTEN_SOCKET,
+                                MHD_ALLOW_UPGRADE | MHD_USE_NO_LISTEN_SOCKET,
                             0, NULL, NULL, handler_on_call, server,                    //
                             MHD_OPTION_ARRAY, options,                                 //
                             MHD_OPTION_URI_LOG_CALLBACK, handler_on_target, server,    //
@@ -333,6 +345,7 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
     reserve_init(&server->reserve, config->spare_fds);
     list_init(&server->listeners);
     list_init(&server->conns);
+    list_init(&server->newcomers);
     list_init(&server->suspended);
     list_init(&server->spare);
     task_init(&server->run_task, on_run);
@@ -356,36 +369,18 @@ fail:
     return NULL;
 }
 
-// Those who already stand in the queue are let in; then it is closed, and newcomers are refused.
-static void server_close_listeners(struct server *server)
+void server_handle(struct server *server, void *arg)
 {
-    for (struct list *link = server->listeners.next; link != &server->listeners;
-         link = link->next) {
-        struct listener *listener = CONTAINER_OF(link, struct listener, link);
-        if (listener->watch.events)
-            on_listener_ready(&listener->watch, LOOP_READ);
-        shutdown(listener->watch.fd, SHUT_RD);
-    }
-    server_watch_listeners(server, false);
+    server->arg = arg;
 }
 
-static bool conn_has_input(const struct conn *conn)
+void server_limit(struct server *server, const struct server_config *config)
 {
-    char byte;
-    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
-void server_drain(struct server *server)
-{
+    size_t header_limit = server->config.header_limit; // libmicrohttpd's, once and for all
+    server->config = *config;
+    server->config.header_limit = header_limit;
     if (!server->is_draining)
-        server_close_listeners(server);
-    server->is_draining = true;
-    for (struct list *link = server->conns.next; link != &server->conns; link = link->next) {
-        const struct conn *conn = CONTAINER_OF(link, struct conn, link);
-        if (!conn->req && !conn_has_input(conn))
-            shutdown(conn->fd, SHUT_RDWR);
-    }
-    server_want_run(server);
+        timer_start(server->loop, &server->sweep_timer, 0); // there may be more room now
 }
 
 void server_free(struct server *server)
@@ -396,6 +391,11 @@ void server_free(struct server *server)
     struct list *link;
     while ((link = list_take_first(&server->listeners)))
         mem_free(CONTAINER_OF(link, struct listener, link));
+    for (link = server->conns.next; link != &server->conns; link = link->next) {
+        const struct conn *conn = CONTAINER_OF(link, struct conn, link);
+        if (conn->req)
+            request_close(&conn->req->pub);
+    }
     // libmicrohttpd aborts the program when it is stopped while a connection is suspended.
     while (!list_is_empty(&server->suspended)) {
         struct req *req = CONTAINER_OF(server->suspended.next, struct req, suspended_link);
@@ -410,6 +410,7 @@ void server_free(struct server *server)
         MHD_stop_daemon(server->daemon);
     task_cancel(&server->run_task);
     reserve_fini(&server->reserve);
+    server_forget_all(server);
     while ((link = list_take_first(&server->spare)))
         req_free(CONTAINER_OF(link, struct req, suspended_link));
     mem_free(server);

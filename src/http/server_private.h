@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
-// What server.c (connections, the library's life), server_request.c (a request comes in) and
-// server_reply.c (its answer goes out) share; nobody else includes this.
+// What server.c (connections, the library's life), server_drain.c (how accepting ends),
+// server_request.c (a request comes in), server_head.c (what it says) and server_reply.c (its
+// answer goes out) share with their smaller siblings; nobody else includes this.
 #ifndef HTTP_SERVER_PRIVATE_H
 #define HTTP_SERVER_PRIVATE_H
 
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/loop.h"
+#include "http/guard.h"
 #include "http/reserve.h"
 #include "http/server.h"
 
 struct MHD_Connection;
 struct MHD_Daemon;
 struct MHD_Response;
+struct MHD_UpgradeResponseHandle;
 
 struct server {
     struct loop *loop;
@@ -31,7 +34,9 @@ struct server {
     struct timer sweep_timer; // arms the watches of connections suspended for a while
     struct list listeners;
     struct list conns;
-    struct list suspended; // of struct req, oldest first
+    struct list newcomers;   // see server_admit.c; empty without a crowd
+    uint64_t turned_away_ms; // when that was last said
+    struct list suspended;   // of struct req, oldest first
     // Requests that wait for their answer without being suspended, and what they make necessary:
     // libmicrohttpd then always says that there is work, so what it has to go on with is counted.
     size_t parked_count, parked_max; // requests that wait without being suspended
@@ -43,6 +48,21 @@ struct server {
     uint64_t accepted_count;
 };
 
+struct listener {
+    struct list link;
+    struct watch watch;
+    struct server *server;
+    bool is_unix;
+    bool is_lent; // others accept from it, too
+};
+
+struct pace { // see server_pace.c
+    bool is_on, is_reply;
+    uint64_t moved; // bytes from the client, or for it, since the last look
+    uint64_t mark;  // what the socket said at the last look
+    uint64_t purse_ms, looked_ms;
+};
+
 struct conn {
     struct list link;
     struct server *server;
@@ -50,16 +70,22 @@ struct conn {
     int fd;
     bool is_unix;
     uint32_t peer_uid;
+    bool has_asked;  // one request or more is over
+    bool is_leaving; // its listener has gone: the next reply is the last
+    bool is_counted; // in the crowd, as this client
+    struct crowd_client client;
     struct req *req;       // the request under way, or NULL
     struct timer deadline; // the client owes us something until then
+    struct pace pace;
 };
 
 enum req_phase {
-    REQ_NEW,     // the head is not complete
-    REQ_HEAD,    // on_request was called; nothing accepted or replied yet, body not read
-    REQ_BODY,    // body bytes arrive (or are drained)
-    REQ_FULL,    // the whole request is here
-    REQ_REPLYING // the response was queued
+    REQ_NEW,      // the head is not complete
+    REQ_HEAD,     // on_request was called; nothing accepted or replied yet, body not read
+    REQ_BODY,     // body bytes arrive (or are drained)
+    REQ_FULL,     // the whole request is here
+    REQ_REPLYING, // the response was queued
+    REQ_SWITCHED  // the connection is the handler's
 };
 
 struct req {
@@ -72,10 +98,16 @@ struct req {
     enum req_phase phase;
     bool was_announced; // the handler knows of it: on_end is owed
     bool is_accepted, is_draining, is_suspended, is_parked, is_gone;
-    bool ends_by_close; // the end of the reply's body is the end of the connection
-    bool is_taken_over; // the reply went out by hand; what still comes is read and thrown away
+    bool is_late;        // the body comes too slowly: the answer does not wait for it
+    bool ends_by_close;  // the end of the reply's body is the end of the connection
+    bool has_body_bytes; // some of its body came
+    struct MHD_UpgradeResponseHandle *switched; // not yet given back
+    struct hand *hand;                          // that writes the reply past libmicrohttpd
     size_t drained_len;
+    struct reply reply;            // that is under way, without its fields
     struct MHD_Response *response; // ours until it is queued
+    struct MHD_Response *queued;   // libmicrohttpd's from then on
+    size_t trailer_len;            // bytes of its trailer fields
     int status;
     struct list suspended_link; // in server->suspended, or in server->spare
     uint64_t suspended_ms;      // or parked
@@ -94,25 +126,75 @@ static inline struct req *req_of(struct request *request)
 #define HEAD_READS 8 // a head of the whole pool takes about as many
 void server_want_run(struct server *server);
 void server_owe_runs(struct server *server, unsigned count); // behind the one under way
-void conn_break(struct conn *conn); // so that no reply under way can look whole
+void conn_break(const struct conn *conn); // so that no reply under way can look whole
+void conn_reset(const struct conn *conn); // the same, and what was sent of it is dropped
+
+// server_pace.c
+void conn_init_deadline(struct conn *conn);                   // of the first head
 void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none
+// From here on the client sends a body or takes a reply, at the pace that is asked for …
+void conn_start_pace(struct conn *conn, bool is_reply);
+void conn_move(struct conn *conn, size_t len); // … these are so many bytes of it …
+void conn_pause_pace(struct conn *conn);       // … and now it is not its turn, until conn_move()
+
+// server_admit.c
+// False: the client has too many connections, was told so, and fd is closed.
+bool server_admit(struct server *server, int fd, const struct sockaddr_storage *address);
+void server_forget(struct server *server, int fd); // it was admitted and will not become a conn
+void server_forget_all(struct server *server);
+void conn_enter(struct conn *conn);
+void conn_leave(const struct conn *conn);
+bool conn_has_input(const struct conn *conn); // not yet read
+bool server_make_room(struct server *server); // closes the connection that idles longest, if any
+
+// server_say.c
+enum saying_kind { SAY_HEAD_TOO_LARGE, SAY_LATE_HEAD, SAY_TOO_MANY_CONNECTIONS };
+void conn_say(const struct conn *conn, enum saying_kind kind);
+void socket_say(int fd, enum saying_kind kind);
+
+// server_head.c
+struct guard_verdict req_check_head(struct req *req, const char *method, const char *version);
+void req_read_framing(struct req *req);
+
+bool listener_accept(const struct listener *listener); // some; true: more may be waiting
+
+// server_drain.c
+// Are replies on it to say that they are the last?
+bool conn_is_leaving(const struct conn *conn);
 
 // server_request.c
+struct req *req_new(struct server *server, struct conn *conn);
 void req_free(struct req *req);
 void req_abandon(struct req *req); // its connection is closing and nobody said so
 void req_suspend(struct req *req);
+void req_unpark(struct req *req);
 void req_resume(struct req *req);
 bool req_has_body(const struct req *req);
 void req_reset_on_close(const struct req *req, bool on);
 
-// server_takeover.c
-// Sends a whole reply by hand, while the request's body is still to come, and closes our side.
-// libmicrohttpd would only do it after the last byte of the body, or close with unread bytes, which
-// can reset the reply away. False: it did not go out.
-bool req_take_over(struct req *req, const struct reply *reply);
+// server_reply.c
+bool response_add_field(struct MHD_Response *response, const struct field *field);
+
+// server_message.c
+bool message_start(struct buf *out, int status) WARN_UNUSED;
+bool message_add(struct buf *out, struct str name, struct str value) WARN_UNUSED;
+bool message_add_date(struct buf *out) WARN_UNUSED;
+
+// server_hand.c
+// Sends the reply of req->response and req->reply by hand; the response is gone then. overlaps: the
+// rest of the request goes on to the handler; else nothing more of it is of use.
+void hand_start(struct req *req, bool overlaps);
+void hand_wake(struct hand *hand); // on_pull may be called again
+void hand_on_deadline(struct hand *hand);
+bool hand_add_trailer(struct hand *hand, const struct field *field) WARN_UNUSED;
+bool hand_overlaps(const struct hand *hand);
+bool hand_is_complete(const struct hand *hand); // all of the reply is out
+bool hand_is_over(const struct hand *hand);     // and nothing more is to be awaited
+void hand_free(struct hand *hand);              // NULL is fine
+
 // A body up to this is read to its end when the answer is known before: many a client reads only
-// when it has sent everything.
+// when it has sent everything, and its connection can be kept. It must come within that time.
 #define DRAIN_MAX     ((size_t)1024 * 1024)
-#define DRAIN_TIME_MS 5000
+#define DRAIN_TIME_MS 1000
 
 #endif

@@ -27,11 +27,11 @@ static ssize_t on_read(void *arg, uint64_t position, char *out, size_t out_max)
     server_owe_runs(req->server, 2); // to write it, to see that it was written
     ssize_t got = req->is_gone ? PULL_ABORT : req->server->ops->on_pull(&req->pub, out, out_max);
     if (got > 0) {
-        conn_set_deadline(req->conn, req->server->config.body_timeout_ms); // to take this
+        conn_move(req->conn, (size_t)got);
         return got;
     }
     if (got == PULL_WAIT) {
-        conn_set_deadline(req->conn, 0);
+        conn_pause_pace(req->conn);
         req_suspend(req);
         return 0;
     }
@@ -67,7 +67,9 @@ static struct MHD_Response *response_new(struct req *req, const struct reply *re
     return response;
 }
 
-static bool response_add_field(struct MHD_Response *response, const struct field *field)
+typedef enum MHD_Result add_fn(struct MHD_Response *response, const char *name, const char *value);
+
+static bool response_add(struct MHD_Response *response, const struct field *field, add_fn *add)
 {
     // Not zeroed first, as the compiler is told to do elsewhere: 1.3 KiB for each field of each
     // reply.
@@ -78,14 +80,33 @@ static bool response_add_field(struct MHD_Response *response, const struct field
     memcpy(name, field->name.ptr, field->name.len);
     name[field->name.len] = '\0';
     if (!field->value.len)
-        return MHD_add_response_header(response, name, " ") == MHD_YES;
+        return add(response, name, " ") == MHD_YES;
     char *value = field->value.len < sizeof small ? small : mem_alloc(field->value.len + 1);
     memcpy(value, field->value.ptr, field->value.len);
     value[field->value.len] = '\0';
-    bool ok = MHD_add_response_header(response, name, value) == MHD_YES;
+    bool ok = add(response, name, value) == MHD_YES;
     if (value != small)
         mem_free(value);
     return ok;
+}
+
+bool response_add_field(struct MHD_Response *response, const struct field *field)
+{
+    return response_add(response, field, MHD_add_response_header);
+}
+
+void request_add_trailer(struct request *request, const struct field *field)
+{
+    struct req *req = req_of(request);
+    req->trailer_len += field->name.len + field->value.len + 4;
+    // What does not fit into the pool would break the reply off.
+    bool ok = req->trailer_len <= request_reply_room(request);
+    if (ok && req->hand)
+        ok = hand_add_trailer(req->hand, field);
+    else if (ok)
+        ok = req->queued && response_add(req->queued, field, MHD_add_response_footer);
+    if (!ok)
+        log_warn("reply.trailer_dropped", F_STR("name", field->name));
 }
 
 // Is so much of the request's body still to come that reading it all first is not worth it?
@@ -96,13 +117,29 @@ static bool body_is_long_to_come(const struct req *req)
     return req->pub.body == BODY_CHUNKED || req->pub.content_length > DRAIN_MAX;
 }
 
+bool request_may_overlap(struct request *request)
+{
+    const struct req *req = req_of(request);
+    // An answer to the expectation may be on its way until the body comes.
+    return req->phase == REQ_BODY && body_is_long_to_come(req) && !req->response && !req->hand &&
+           (req->has_body_bytes || !request->expects_continue);
+}
+
+static bool is_by_hand(const struct req *req)
+{
+    // Whoever waits to be told to continue sends nothing that could get into the way.
+    if (req->phase == REQ_HEAD && req->pub.expects_continue)
+        return false;
+    return body_is_long_to_come(req) || req->reply.close || req->is_late;
+}
+
 static void response_add_fields(const struct req *req, struct MHD_Response *response,
                                 const struct reply *reply)
 {
     // libmicrohttpd 0.9.75 reads trailers loosely enough to end them where others do not: what
     // follows a chunked request is not taken for another one.
     bool is_loose = req->pub.body == BODY_CHUNKED && req->server->parses_in_place;
-    if (reply->close || is_loose || req->server->is_draining)
+    if (reply->close || is_loose || conn_is_leaving(req->conn))
         response_add_field(response, &(struct field){STR("Connection"), STR("close")});
     for (size_t i = 0; i < reply->fields->count; i++)
         if (!response_add_field(response, &reply->fields->items[i]))
@@ -128,13 +165,9 @@ static bool reply_ends_by_close(const struct req *req, const struct reply *reply
 void request_reply(struct request *request, const struct reply *reply)
 {
     struct req *req = req_of(request);
-    if (req->response || req->is_taken_over || req->phase == REQ_REPLYING)
+    if (req->response || req->hand || req->phase == REQ_REPLYING)
         return;
-    bool is_early = reply->is_whole && body_is_long_to_come(req);
-    if (is_early && req_take_over(req, reply)) {
-        req_be_answered(req);
-        return;
-    }
+    bool overlaps = reply->overlaps && request_may_overlap(request);
     struct MHD_Response *response = response_new(req, reply);
     if (!response) {
         log_error("reply.no_memory");
@@ -145,7 +178,12 @@ void request_reply(struct request *request, const struct reply *reply)
     req->ends_by_close = reply_ends_by_close(req, reply);
     req->response = response;
     req->status = reply->status;
-    req_be_answered(req);
+    req->reply = *reply;
+    req->reply.fields = NULL;
+    if (overlaps || is_by_hand(req))
+        hand_start(req, overlaps);
+    else
+        req_be_answered(req);
 }
 
 size_t request_reply_room(struct request *request)

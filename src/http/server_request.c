@@ -5,12 +5,10 @@
 // before the callback returns; a suspended connection is ended by resuming it and refusing the next
 // call.
 #include <microhttpd.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
-#include "http/guard.h"
 #include "http/server.h"
 #include "http/server_handler.h"
 #include "http/server_private.h"
@@ -21,7 +19,7 @@
 
 // -- the object --------------------------------------------------------------------------------
 
-static struct req *req_new(struct server *server, struct conn *conn)
+struct req *req_new(struct server *server, struct conn *conn)
 {
     struct list *link = list_take_first(&server->spare);
     struct req *req;
@@ -57,7 +55,7 @@ static void req_reset(struct req *req)
     req->pub.user = NULL;
 }
 
-static void req_unpark(struct req *req)
+void req_unpark(struct req *req)
 {
     req->server->parked_count -= req->is_parked;
     req->is_parked = false;
@@ -71,9 +69,11 @@ static void req_end(struct req *req, bool is_complete)
     watch_stop(server->loop, &req->gone_watch);
     req_unpark(req);
     list_remove(&req->suspended_link);
+    hand_free(req->hand);
     if (req->response)
         MHD_destroy_response(req->response);
     req->conn->req = NULL;
+    req->conn->has_asked = true;
     req_reset(req);
     if (server->spare_count < SPARE_MAX) {
         list_prepend(&server->spare, &req->suspended_link);
@@ -131,98 +131,7 @@ void req_resume(struct req *req)
     server_want_run(req->server);
 }
 
-// See handler_on_target(); known by their addresses.
-static const char decoy_name[] = "Cookie";
-static const char decoy_value[] = "-";
-
 // -- the head ----------------------------------------------------------------------------------
-
-void *handler_on_target(void *arg, const char *target, struct MHD_Connection *mhd)
-{
-    struct server *server = arg;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct conn *conn = info ? info->socket_context : NULL;
-    if (!conn)
-        return NULL;
-    struct req *req = req_new(server, conn);
-    if (server->open_head)
-        server_owe_runs(server, HEAD_READS);
-    server->open_head = req;
-    size_t len = strlen(target);
-    if (!buf_append(&req->target, (struct str){target, len}))
-        req->is_gone = true;
-    req->pub.target = (struct str){target, len};
-    // libmicrohttpd parses the query into the connection's pool, and 0.9.75 hangs when that is
-    // exhausted: an empty query is all it sees. The bytes are its own buffer's, which it is about
-    // to modify anyway.
-    char *query = strchr(mem_unconst(target), '?');
-    if (query && query[1])
-        query[1] = '\0';
-    // Cookies it copies into the pool to parse them, but only the first Cookie field: this one.
-    MHD_set_connection_value_n(mhd, MHD_HEADER_KIND, decoy_name, sizeof decoy_name - 1, decoy_value,
-                               sizeof decoy_value - 1);
-    conn_set_deadline(conn, server->config.header_timeout_ms);
-    return req;
-}
-
-struct field_collector {
-    struct req *req;
-    bool overflow;
-};
-
-static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *name,
-                                size_t name_len, const char *value, size_t value_len)
-{
-    (void)kind;
-    struct field_collector *collector = arg;
-    if (name == decoy_name)
-        return MHD_YES;
-    if (fields_add(&collector->req->pub.fields, (struct str){name, name_len},
-                   (struct str){value, value_len}))
-        return MHD_YES;
-    collector->overflow = true;
-    return MHD_NO;
-}
-
-static struct guard_verdict req_check_head(struct req *req, const char *method, const char *version)
-{
-    struct field_collector collector = {.req = req};
-    MHD_get_connection_values_n(req->mhd, MHD_HEADER_KIND, on_field, &collector);
-    if (collector.overflow)
-        return (struct guard_verdict){431, "too many header fields"};
-    if (str_has(buf_str(&req->target), ' ')) // RFC 9112 3: never repaired by guessing
-        return (struct guard_verdict){400, "malformed request line"};
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    req->pub.head_len = info ? info->header_size : 0;
-    struct guard_input input = {
-        .method = method,
-        .target = req->pub.target.ptr, // still the library's bytes; buf_append copied them
-        .target_len = req->pub.target.len,
-        .version = version,
-        .head_len = req->pub.head_len,
-        .in_place = req->server->parses_in_place,
-        .fields = &req->pub.fields,
-    };
-    return guard_check(&input);
-}
-
-static void req_read_framing(struct req *req)
-{
-    struct request *pub = &req->pub;
-    for (size_t i = 0; i < pub->fields.count; i++)
-        pub->fields.items[i].value = str_trim(pub->fields.items[i].value);
-    const struct field *length = fields_find(&pub->fields, STR("Content-Length"));
-    if (fields_find(&pub->fields, STR("Transfer-Encoding")))
-        pub->body = BODY_CHUNKED;
-    else if (length && str_to_u64(length->value, &pub->content_length))
-        pub->body = BODY_LENGTH;
-    else
-        pub->body = BODY_NONE;
-    pub->expects_continue =
-        fields_list_has(&pub->fields, STR("Expect"), STR("100-continue")) && pub->minor == 1;
-}
 
 bool req_has_body(const struct req *req)
 {
@@ -241,10 +150,11 @@ static enum MHD_Result req_queue(struct req *req)
 {
     struct MHD_Response *response = req->response;
     req->response = NULL;
+    req->queued = response;
     req->phase = REQ_REPLYING;
     req_unpark(req);
     server_owe_runs(req->server, 2); // to write it, to see that it was written
-    conn_set_deadline(req->conn, req->server->config.body_timeout_ms); // to take it
+    conn_start_pace(req->conn, true);
     if (req->ends_by_close)
         req_reset_on_close(req, true);
     enum MHD_Result result = MHD_queue_response(req->mhd, (unsigned)req->status, response);
@@ -260,48 +170,22 @@ static enum MHD_Result req_drain(struct req *req)
     return MHD_YES;
 }
 
-// The answer is known and the body has not come: read a bounded one to its end, refuse others.
-static enum MHD_Result req_answer_before_body(struct req *req)
-{
-    bool is_bounded = req->pub.body == BODY_LENGTH && req->pub.content_length <= DRAIN_MAX;
-    if (req->pub.expects_continue || !is_bounded)
-        return req_queue(req); // closes behind it
-    return req_drain(req);
-}
-
 // Called after the handler had its say, and again after each resume before the body.
 static enum MHD_Result req_after_head(struct req *req)
 {
-    if (req->is_taken_over)
-        return req_drain(req);
-    if (req->response && req_has_body(req))
-        return req_answer_before_body(req);
+    if (req->hand)
+        return MHD_YES;                     // it is suspended
+    if (req->response && req_has_body(req)) // a short body is read to its end
+        return req->pub.expects_continue ? req_queue(req) : req_drain(req);
     if (!req_has_body(req) || req->is_accepted) {
         req->phase = REQ_BODY;
         server_owe_runs(req->server, req_has_body(req) ? 2 : 0); // 100 Continue
-        conn_set_deadline(req->conn, req_has_body(req) ? req->server->config.body_timeout_ms : 0);
+        if (req_has_body(req))
+            conn_start_pace(req->conn, false);
         return MHD_YES;
     }
     req_suspend(req);
     return MHD_YES;
-}
-
-// By hand, for when libmicrohttpd has no room in its pool to say it.
-static void conn_say_too_large(const struct conn *conn)
-{
-#define TOO_LARGE_BODY                                                                             \
-    "{\"type\":\"urn:bearerd:problem:malformed-request\",\"title\":\"The request is malformed\","  \
-    "\"status\":431,\"detail\":\"the request head is larger than header_limit\"}\n"
-    char text[512];
-    int len = snprintf(text, sizeof text,
-                       "HTTP/1.1 431 Request Header Fields Too Large\r\n"
-                       "Content-Type: application/problem+json\r\n"
-                       "Proxy-Status: bearerd; error=http_request_error\r\n"
-                       "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
-                       sizeof TOO_LARGE_BODY - 1, TOO_LARGE_BODY);
-    // The connection is closed whether or not this gets through.
-    if (send(conn->fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        log_debug("client.gone", F_NUM("fd", conn->fd));
 }
 
 static enum MHD_Result req_on_head(struct req *req, const char *method, const char *version)
@@ -319,13 +203,15 @@ static enum MHD_Result req_on_head(struct req *req, const char *method, const ch
     pub->is_unix = req->conn->is_unix;
     pub->peer_uid = req->conn->peer_uid;
     if (request_reply_room(pub) < REPLY_ROOM_MIN) {
-        conn_say_too_large(req->conn);
+        conn_say(req->conn, SAY_HEAD_TOO_LARGE);
         return MHD_NO;
     }
     req->was_announced = true;
     if (verdict.status) {
         log_debug("request.refused", F_NUM("status", verdict.status), F_TEXT("why", verdict.why));
         server->ops->on_refused(server->arg, pub, verdict.status, verdict.why);
+        if (req->hand)
+            return MHD_YES; // it is suspended
         return req->response ? req_queue(req) : MHD_NO;
     }
     req_read_framing(req);
@@ -341,20 +227,24 @@ static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *l
     if (req->is_draining) {
         req->drained_len += *len;
         *len = 0;
-        // Taken over: the client has its answer; only time limits how long it may go on sending.
-        return req->is_taken_over || req->drained_len <= DRAIN_MAX ? MHD_YES : MHD_NO;
+        return MHD_YES; // only time limits how long it may go on
     }
-    conn_set_deadline(req->conn, req->server->config.body_timeout_ms);
+    req->has_body_bytes = true;
+    if (!req->hand) // else the handler's limits tell of a standstill
+        conn_move(req->conn, *len);
     size_t taken = req->server->ops->on_body(&req->pub, (struct str){bytes, *len});
     *len -= taken;
-    if (req->response || req->is_taken_over) {
+    if (req->hand && !hand_overlaps(req->hand)) {
+        *len = 0; // it was answered just now, and is suspended
+    } else if (req->response) {
         req->is_draining = true;
         req->drained_len = *len;
         *len = 0;
         conn_set_deadline(req->conn, DRAIN_TIME_MS);
     } else if (*len) {
         // Not suspending here would make libmicrohttpd spin.
-        conn_set_deadline(req->conn, 0);
+        if (!req->hand)
+            conn_pause_pace(req->conn);
         req_suspend(req);
     }
     return MHD_YES;
@@ -364,12 +254,17 @@ static enum MHD_Result req_on_full(struct req *req)
 {
     if (req->phase == REQ_BODY) {
         req->phase = REQ_FULL;
-        conn_set_deadline(req->conn, 0);
+        if (!req->hand)
+            conn_set_deadline(req->conn, 0);
         if (!req->is_draining)
             req->server->ops->on_body_end(&req->pub);
     }
-    if (req->is_taken_over)
+    if (req->hand && hand_is_over(req->hand))
         return MHD_NO; // all was read: the close is an orderly one
+    if (req->hand) {
+        req_suspend(req);
+        return MHD_YES;
+    }
     if (req->response)
         return req_queue(req);
     req_await_reply(req);
@@ -384,7 +279,7 @@ enum MHD_Result handler_on_call(void *arg, struct MHD_Connection *mhd, const cha
     (void)mhd;
     (void)url;
     struct req *req = *context;
-    if (!req || req->is_gone)
+    if (!req || req->is_gone || (req->hand && hand_is_over(req->hand)))
         return MHD_NO;
     if (req->phase == REQ_NEW)
         return req_on_head(req, method, version);
@@ -399,7 +294,7 @@ enum MHD_Result handler_on_call(void *arg, struct MHD_Connection *mhd, const cha
 // twice, and then closes without having sent a byte or told of the request's end.
 void req_abandon(struct req *req)
 {
-    conn_say_too_large(req->conn);
+    conn_say(req->conn, SAY_HEAD_TOO_LARGE);
     req_end(req, false);
 }
 
@@ -414,11 +309,13 @@ void handler_on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     if (!req)
         return;
     struct conn *conn = req->conn;
+    conn->has_asked = true;
     bool is_complete =
-        (code == MHD_REQUEST_TERMINATED_COMPLETED_OK || req->is_taken_over) && !req->is_gone;
+        req->hand ? hand_is_complete(req->hand) : code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    is_complete = is_complete && !req->is_gone;
     bool may_shut = is_complete || !req->ends_by_close; // else a cut body would look whole
     req_end(req, is_complete);
-    if (server->is_draining && may_shut)
+    if (conn_is_leaving(conn) && may_shut)
         shutdown(conn->fd, SHUT_RDWR); // a reply that was queued before could not say close
     else
         conn_set_deadline(conn, server->config.keepalive_timeout_ms);
@@ -436,23 +333,29 @@ void request_accept(struct request *request)
 void request_resume(struct request *request)
 {
     struct req *req = req_of(request);
-    if (req->phase == REQ_BODY)
+    if (req->phase == REQ_BODY && (!req->hand || hand_overlaps(req->hand)))
         req_resume(req);
 }
 
 void request_wake(struct request *request)
 {
     struct req *req = req_of(request);
-    if (req->phase == REQ_REPLYING)
+    if (req->hand)
+        hand_wake(req->hand);
+    else if (req->phase == REQ_REPLYING)
         req_resume(req);
 }
 
 void request_abort(struct request *request)
 {
     struct req *req = req_of(request);
+    if (req->phase == REQ_SWITCHED) {
+        request_close(request);
+        return;
+    }
     req->is_gone = true;
-    if (req->is_suspended || req->is_parked)
-        req_resume(req);
-    else
+    // A body that was taken to its last byte so far gives libmicrohttpd no reason to ask again.
+    if (req->hand || (!req->is_suspended && !req->is_parked))
         conn_break(req->conn);
+    req_resume(req);
 }

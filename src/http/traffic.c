@@ -40,11 +40,13 @@ const char *traffic_failure_name(enum traffic_failure failure)
         [TRAFFIC_UNREACHABLE] = "unreachable",
         [TRAFFIC_TLS] = "tls",
         [TRAFFIC_CONNECT_TIMEOUT] = "connect_timeout",
+        [TRAFFIC_BUSY] = "busy",
         [TRAFFIC_FIRST_BYTE_TIMEOUT] = "first_byte_timeout",
         [TRAFFIC_IDLE_TIMEOUT] = "idle_timeout",
         [TRAFFIC_CLOSED] = "closed",
         [TRAFFIC_MALFORMED] = "malformed",
         [TRAFFIC_HEAD_TOO_LARGE] = "head_too_large",
+        [TRAFFIC_EXHAUSTED] = "exhausted",
         [TRAFFIC_LOCAL] = "local",
         [TRAFFIC_CUT] = "cut",
     };

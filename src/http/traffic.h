@@ -26,7 +26,7 @@ struct traffic {                        // of a route, or of requests that have 
     uint64_t body_in, body_out;         // bytes passed on
     uint64_t retries;                   // sent again because a pooled connection was dead
     uint64_t replays[TRAFFIC_REPLAYS];
-    struct histogram total;      // from the head's arrival to the answer's end
+    struct histogram total;      // from the head's arrival to the answer's end, tunnels left out
     struct histogram first_byte; // from sending it on to the head of the upstream's answer
     struct histogram token_wait; // of waits for a token; those who had it at hand did not wait
 };
@@ -35,11 +35,13 @@ enum traffic_failure { // why the upstream gave no answer, or not all of it
     TRAFFIC_UNREACHABLE,
     TRAFFIC_TLS,
     TRAFFIC_CONNECT_TIMEOUT,
+    TRAFFIC_BUSY,
     TRAFFIC_FIRST_BYTE_TIMEOUT,
     TRAFFIC_IDLE_TIMEOUT,
     TRAFFIC_CLOSED,
     TRAFFIC_MALFORMED,
     TRAFFIC_HEAD_TOO_LARGE,
+    TRAFFIC_EXHAUSTED,
     TRAFFIC_LOCAL,
     TRAFFIC_CUT, // within the body
     TRAFFIC_FAILURES

@@ -4,6 +4,8 @@
 // waited longest.
 #include "http/transport.h"
 
+#include <string.h>
+
 #include "base/log.h"
 
 struct member {        // a link and its place in the pool
@@ -17,8 +19,9 @@ struct member {        // a link and its place in the pool
 struct pool {
     struct loop *loop;
     struct link_context *context;
-    struct pool_config config;
-    struct list idle; // most recently used first
+    unsigned refs;
+    struct pool_config config; // its strings are the pool's
+    struct list idle;          // most recently used first
     struct list connecting;
     struct list waiting; // of struct lease, longest first
     struct pool_counts count;
@@ -168,19 +171,34 @@ static void on_idle_timer(struct timer *timer)
     }
 }
 
-bool lease_take(struct pool *pool, struct lease *lease)
+// Those for whom no connection is on its way.
+static size_t pool_queue_len(const struct pool *pool)
+{
+    size_t coming = pool->count.connecting;
+    return pool->count.waiting > coming ? pool->count.waiting - coming : 0;
+}
+
+bool lease_is_queued(const struct lease *lease)
+{
+    return pool_queue_len(lease->pool) > 0;
+}
+
+enum lease_result lease_take(struct pool *pool, struct lease *lease)
 {
     lease->pool = pool;
     lease->link = NULL;
     struct member *member = lease->wants_fresh ? NULL : pool_take_idle(pool);
     if (member) {
         member_lease(member, lease, true);
-        return true;
+        return LEASE_NOW;
     }
     list_append(&pool->waiting, &lease->queue_link);
     pool->count.waiting++;
     pool_connect_for_waiting(pool);
-    return false;
+    if (pool_queue_len(pool) <= pool->config.waiting_max)
+        return LEASE_LATER;
+    lease_end(lease, false);
+    return LEASE_REFUSED;
 }
 
 void lease_end(struct lease *lease, bool is_reusable)
@@ -223,13 +241,40 @@ static void on_handover(struct task *task)
     pool_trim_idle(pool);
 }
 
+// -- life --------------------------------------------------------------------------------------
+
+// Borrows become the pool's own.
+static void target_own(struct link_target *target)
+{
+    struct tls_options *tls = &target->tls;
+    const char **texts[] = {
+        &target->host,   &target->tls_name, &target->unix_socket, &target->proxy,     &tls->ca_file,
+        &tls->cert_file, &tls->key_file,    &tls->ciphers,        &tls->ciphersuites, &tls->pin};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        *texts[i] = mem_strdup(*texts[i]);
+}
+
+static void target_free(struct link_target *target)
+{
+    const struct tls_options *tls = &target->tls;
+    const char *const texts[] = {target->host, target->tls_name,  target->unix_socket,
+                                 tls->ca_file, tls->cert_file,    tls->key_file,
+                                 tls->ciphers, tls->ciphersuites, tls->pin};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        mem_free(mem_unconst(texts[i]));
+    mem_free_secret(mem_unconst(target->proxy)); // it may hold a password
+}
+
 struct pool *pool_new(struct loop *loop, struct link_context *context,
                       const struct pool_config *config)
 {
     struct pool *pool = mem_alloc(sizeof *pool);
     pool->loop = loop;
     pool->context = context;
+    pool->refs = 1;
     pool->config = *config;
+    target_own(&pool->config.target);
+    pool->config.tls_mark = mem_strdup(config->tls_mark);
     list_init(&pool->idle);
     list_init(&pool->connecting);
     list_init(&pool->waiting);
@@ -238,9 +283,15 @@ struct pool *pool_new(struct loop *loop, struct link_context *context,
     return pool;
 }
 
-void pool_free(struct pool *pool)
+struct pool *pool_ref(struct pool *pool)
 {
-    if (!pool)
+    pool->refs++;
+    return pool;
+}
+
+void pool_unref(struct pool *pool)
+{
+    if (!pool || --pool->refs > 0)
         return;
     while (!list_is_empty(&pool->idle))
         member_close(CONTAINER_OF(pool->idle.next, struct member, place));
@@ -248,7 +299,47 @@ void pool_free(struct pool *pool)
         member_close(CONTAINER_OF(pool->connecting.next, struct member, place));
     timer_stop(pool->loop, &pool->idle_timer);
     task_cancel(&pool->handover_task);
+    target_free(&pool->config.target);
+    mem_free(mem_unconst(pool->config.tls_mark));
     mem_free(pool);
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool is_same_tls(const struct tls_options *a, const struct tls_options *b)
+{
+    return is_same_text(a->ca_file, b->ca_file) && is_same_text(a->cert_file, b->cert_file) &&
+           is_same_text(a->key_file, b->key_file) && a->is_13_only == b->is_13_only &&
+           is_same_text(a->ciphers, b->ciphers) && is_same_text(a->ciphersuites, b->ciphersuites) &&
+           is_same_text(a->pin, b->pin);
+}
+
+bool pool_fits(const struct pool *pool, const struct pool_config *config)
+{
+    const struct link_target *ours = &pool->config.target, *theirs = &config->target;
+    return is_same_text(ours->host, theirs->host) && ours->port == theirs->port &&
+           ours->is_https == theirs->is_https && is_same_text(ours->proxy, theirs->proxy) &&
+           ours->connect_timeout_ms == theirs->connect_timeout_ms &&
+           is_same_text(ours->tls_name, theirs->tls_name) &&
+           is_same_text(ours->unix_socket, theirs->unix_socket) &&
+           is_same_tls(&ours->tls, &theirs->tls) &&
+           is_same_text(pool->config.tls_mark, config->tls_mark);
+}
+
+void pool_limit(struct pool *pool, const struct pool_config *config)
+{
+    pool->config.connections_max = config->connections_max;
+    pool->config.idle_max = config->idle_max;
+    pool->config.idle_timeout_ms = config->idle_timeout_ms;
+    pool->config.waiting_max = config->waiting_max;
+    pool_trim_idle(pool);
+    if (pool->count.waiting)
+        loop_defer(pool->loop, &pool->handover_task); // there may be room now
+    if (pool->count.idle)
+        timer_start(pool->loop, &pool->idle_timer, 0);
 }
 
 struct pool_counts pool_count(const struct pool *pool)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// May this caller use the proxy at all? Host, Origin, Sec-Fetch-Site, key, peer uid. A proxy that
+// May this caller use the proxy at all? Host, peer uid, web pages, key. A proxy that
 // adds credentials is a confused deputy for whoever reaches it; this is what stands in the way.
 // Pure.
 #ifndef PROXY_CALLER_H
@@ -28,12 +28,15 @@ struct caller {
     bool is_absolute; // absolute-form: host must then be an upstream's, the router sees to that
     bool is_unix;     // came over a unix socket
     uint32_t uid;     // peer's, when is_unix
+    struct str method;
     const struct fields *fields;
 };
 
+#define CALLER_PREFLIGHT 204
+
 struct caller_verdict {
     int status;       // 0: may; 405, 501; 401 (answer with WWW-Authenticate), 403 or 407
-                      // (Proxy-Authenticate)
+                      // (Proxy-Authenticate); CALLER_PREFLIGHT: answer it, see page.h
     const char *type; // problem type's last part: "host-not-allowed", …
     const char *why;  // static text with the remedy
 };
@@ -41,7 +44,8 @@ struct caller_verdict {
 // Methods that are never forwarded: CONNECT and TRACE.
 struct caller_verdict caller_check_method(struct str method);
 struct caller_verdict caller_check(const struct caller_rules *rules, const struct caller *caller);
-// Is this field one of ours, never to be forwarded (X-Bearerd-Key)?
-bool caller_is_key_field(struct str name);
+// The origin of the web page that may read the answer, as it goes into Access-Control-Allow-Origin;
+// empty when none calls, or bearerd has no say in that (cors = pass).
+struct str caller_origin(const struct caller_rules *rules, const struct fields *fields);
 
 #endif

@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "http/server.h"
 #include "proxy/exchange_about.h"
+#include "proxy/hops.h"
 #include "proxy/inject.h"
+#include "proxy/override.h"
 #include "proxy/proxy_private.h"
 
 const struct config *config_of(const struct exchange *exchange)
@@ -63,10 +65,14 @@ static bool exchange_check_caller(struct exchange *exchange)
         .is_absolute = exchange->target.form == TARGET_ABSOLUTE,
         .is_unix = request->is_unix,
         .uid = request->peer_uid,
+        .method = request->method,
         .fields = &request->fields,
     };
     struct caller_verdict verdict = caller_check(exchange->proxy->policy->callers, &caller);
-    if (verdict.status)
+    exchange_note_page(exchange);
+    if (verdict.status == CALLER_PREFLIGHT)
+        exchange_answer_preflight(exchange);
+    else if (verdict.status)
         exchange_fail(exchange, verdict.status, verdict.type, verdict.why);
     return !verdict.status;
 }
@@ -81,10 +87,34 @@ static bool exchange_check_size(struct exchange *exchange)
     return !is_too_large;
 }
 
+// RFC 9110 9.3.7: the last one that an OPTIONS request may reach answers it.
+static bool exchange_check_hops(struct exchange *exchange)
+{
+    const struct request *request = exchange->request;
+    uint64_t left;
+    switch (hops_read(request->method, &request->fields, &left)) {
+    case HOPS_MALFORMED:
+        exchange_fail(exchange, 400, "malformed-request", "malformed Max-Forwards");
+        return false;
+    case HOPS_OVER:
+        exchange_tell_options(exchange);
+        return false;
+    case HOPS_UNLIMITED:
+    case HOPS_LEFT:
+        break;
+    }
+    return true;
+}
+
 struct inject_input exchange_inject_input(const struct exchange *exchange)
 {
     const struct request *request = exchange->request;
+    uint64_t left = 0;
+    bool has_hops = hops_read(request->method, &request->fields, &left) == HOPS_LEFT;
     return (struct inject_input){
+        .has_hops = has_hops,
+        .hops_left = left,
+        .offer = buf_str(&exchange->offer),
         .method = request->method,
         .rest = exchange->choice.rest,
         .query = exchange->target.query,
@@ -102,10 +132,19 @@ struct inject_input exchange_inject_input(const struct exchange *exchange)
 
 static bool exchange_check_route(struct exchange *exchange)
 {
-    exchange->choice = route_find(exchange->proxy->policy->routes, exchange->request->method,
-                                  &exchange->target, exchange->host);
+    const struct override_input override = {
+        exchange->proxy->policy->routes,
+        exchange->request->method,
+        &exchange->target,
+        exchange->host,
+        &exchange->request->fields,
+        &exchange->choice,
+    };
+    exchange->choice = route_find(override.table, override.method, override.target, override.host);
     measure_choose(&exchange->measure, exchange->choice.upstream, exchange->choice.route);
     struct caller_verdict verdict = route_refusal(exchange->choice.verdict);
+    if (!verdict.status)
+        verdict = override_check(&override);
     if (!verdict.status) {
         struct inject_input input = exchange_inject_input(exchange);
         verdict = inject_check(&input);
@@ -113,6 +152,19 @@ static bool exchange_check_route(struct exchange *exchange)
     if (verdict.status)
         exchange_fail(exchange, verdict.status, verdict.type, verdict.why);
     return !verdict.status;
+}
+
+static bool exchange_check_load(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    if (proxy->requests_max && proxy->request_count >= proxy->requests_max) {
+        exchange_problem(exchange, &(struct problem){503, "overloaded",
+                                                     "max_requests requests are under way", 1});
+        return false;
+    }
+    proxy->request_count++;
+    exchange->is_counted = true;
+    return true;
 }
 
 // -- life ---------------------------------------------------------------------------------------
@@ -141,13 +193,15 @@ void exchange_start(struct proxy *proxy, struct request *request)
     struct exchange *exchange = exchange_begin(proxy, request);
     if (!exchange_check_method(exchange) || !exchange_check_target(exchange) ||
         !exchange_check_caller(exchange) || !exchange_check_size(exchange) ||
-        !exchange_check_route(exchange))
+        !exchange_check_hops(exchange) || !exchange_check_route(exchange) ||
+        !exchange_check_load(exchange))
         return;
     const struct config_route *route = exchange->choice.route;
     uint64_t limit_ms =
         route && route->timeout_ms ? route->timeout_ms : proxy->policy->config->request_timeout_ms;
     if (limit_ms)
         timer_start(proxy->loop, &exchange->whole_timer, limit_ms);
+    exchange_make_offer(exchange);
     exchange_get_tokens(exchange);
 }
 
@@ -158,12 +212,22 @@ void exchange_refuse(struct proxy *proxy, struct request *request, int status, c
 
 // -- the body ----------------------------------------------------------------------------------
 
+// For what comes to light with the body: by then the answer may be under way.
+static void exchange_stop(struct exchange *exchange, int status, const char *type, const char *why)
+{
+    const struct problem problem = {.status = status, .type = type, .detail = why, .close = true};
+    if (exchange->overlaps)
+        request_abort(exchange->request);
+    else
+        exchange_problem(exchange, &problem);
+}
+
 size_t exchange_take_body(struct request *request, struct str bytes)
 {
     struct exchange *exchange = request->user;
     uint64_t limit = config_of(exchange)->body_limit;
     if (limit && exchange->body_len + bytes.len > limit) {
-        exchange_fail(exchange, 413, "body-too-large", "the body is larger than body_limit");
+        exchange_stop(exchange, 413, "body-too-large", "the body is larger than body_limit");
         return bytes.len;
     }
     size_t taken = forward_write(&exchange->forward, bytes);
@@ -172,14 +236,41 @@ size_t exchange_take_body(struct request *request, struct str bytes)
     return taken;
 }
 
+// False: the upstream must not take it for a whole one.
+static bool exchange_finish_body(struct exchange *exchange)
+{
+    struct request *request = exchange->request;
+    if (!request_has_body(request) || (exchange->has_replied && !exchange->overlaps))
+        return true;
+    struct inject_input input = exchange_inject_input(exchange);
+    struct buf lines;
+    buf_init(&lines, (size_t)config_of(exchange)->header_limit);
+    struct fields *trailers = &exchange->proxy->trailers;
+    trailers->count = 0;
+    bool ok = request->body != BODY_CHUNKED ||
+              (request_trailers(request, trailers) && inject_trailers(&input, trailers, &lines));
+    if (ok)
+        forward_finish(&exchange->forward, buf_str(&lines));
+    buf_fini(&lines);
+    return ok;
+}
+
 void exchange_end_body(struct request *request)
 {
     struct exchange *exchange = request->user;
     exchange->request_is_over = true;
-    if (request_has_body(request))
-        forward_finish(&exchange->forward);
+    if (!exchange_finish_body(exchange)) {
+        exchange_stop(exchange, 400, "malformed-request", "the trailer section is malformed");
+        return;
+    }
     if (exchange->reply_is_held)
         exchange_reply(exchange);
+}
+
+void exchange_give_up_body(struct request *request)
+{
+    exchange_fail(request->user, 408, "client-timeout",
+                  "the request body came more slowly than body_timeout and body_min_rate allow");
 }
 
 // -- what the upstream leg tells ---------------------------------------------------------------
@@ -187,14 +278,31 @@ void exchange_end_body(struct request *request)
 static void on_head(struct forward *forward)
 {
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
-    bool has_body = request_has_body(exchange->request);
+    bool is_early = request_has_body(exchange->request) && !exchange->request_is_over;
     measure_head(&exchange->measure, forward->was_retried);
-    // A response cannot be sent before the request is over. A failure ends the upload; a success
-    // that comes early may depend on the rest of it.
-    if (has_body && !exchange->request_is_over && forward->response.status < 300)
+    // A failure ends the upload. A success that comes early may depend on the rest of it: it is
+    // passed on beside that, or behind it if that is short.
+    exchange->overlaps =
+        is_early && forward->response.status < 300 && request_may_overlap(exchange->request);
+    if (is_early && forward->response.status < 300 && !exchange->overlaps)
         exchange->reply_is_held = true;
     else if (!exchange_try_again(exchange))
         exchange_reply(exchange);
+}
+
+static void on_interim(struct forward *forward)
+{
+    exchange_pass_interim(CONTAINER_OF(forward, struct exchange, forward));
+}
+
+static void on_switch(struct forward *forward)
+{
+    exchange_switch(CONTAINER_OF(forward, struct exchange, forward));
+}
+
+static void on_link(struct forward *forward)
+{
+    tunnel_look(&CONTAINER_OF(forward, struct exchange, forward)->tunnel);
 }
 
 static void on_failed(struct forward *forward, enum forward_error error, const char *why)
@@ -202,7 +310,6 @@ static void on_failed(struct forward *forward, enum forward_error error, const c
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
     log_warn("upstream.failed", F_TEXT("upstream", exchange->choice.upstream->name),
              F_TEXT("why", why), F_STR("id", exchange_request_id(exchange)));
-    measure_fail(&exchange->measure, error, forward->was_retried, why);
     exchange_upstream_problem(exchange, error, why);
 }
 
@@ -221,14 +328,20 @@ static void on_refusal(struct forward *forward)
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
     if (exchange->reply_is_held)
         exchange_reply(exchange);
+    else
+        request_resume(exchange->request); // the rest of it is swallowed
 }
 
 const struct forward_ops exchange_forward_ops = {
     .on_head = on_head,
+    .on_interim = on_interim,
+    .on_switch = on_switch,
+    .on_link = on_link,
     .on_failed = on_failed,
     .on_room = on_room,
     .on_data = on_data,
     .on_refusal = on_refusal,
+    .on_retry = exchange_write_again,
 };
 
 // -- life --------------------------------------------------------------------------------------
@@ -238,6 +351,7 @@ void exchange_init(struct exchange *exchange, struct proxy *proxy)
     exchange->proxy = proxy;
     measure_init(&exchange->measure, proxy->loop, proxy->meter);
     exchange_init_send(exchange);
+    exchange_init_switch(exchange);
     timer_init(&exchange->whole_timer, on_whole_timer);
     forward_init(&exchange->forward, proxy->loop, &exchange_forward_ops);
 }
@@ -246,7 +360,9 @@ void exchange_free(struct exchange *exchange)
 {
     timer_stop(exchange->proxy->loop, &exchange->token_timer);
     timer_stop(exchange->proxy->loop, &exchange->whole_timer);
+    tunnel_fini(&exchange->tunnel);
     forward_fini(&exchange->forward);
+    buf_fini(&exchange->offer);
     buf_fini(&exchange->proof);
     mem_free(exchange);
 }
@@ -260,9 +376,13 @@ void exchange_end(struct request *request, bool is_complete)
         view_cancel(exchange->proxy->view, &exchange->waiter);
     timer_disarm(&exchange->token_timer);
     timer_disarm(&exchange->whole_timer);
+    tunnel_stop(&exchange->tunnel);
     forward_end(&exchange->forward);
+    buf_clear(&exchange->offer);
     if (exchange->problem_body.ptr)
         buf_fini(&exchange->problem_body);
+    exchange->proxy->request_count -= exchange->is_counted;
+    exchange->is_counted = false;
     exchange->request = NULL;
     exchange->choice = (struct route_choice){0};
     exchange->target = (struct target){0};
@@ -271,7 +391,8 @@ void exchange_end(struct request *request, bool is_complete)
     exchange->is_again = exchange->was_replayed = exchange->had_nonce = false;
     exchange->is_asking = exchange->has_newer = false;
     exchange->sent = (struct sent_tokens){0};
-    exchange->reply_is_held = exchange->has_replied = false;
+    exchange->reply_is_held = exchange->has_replied = exchange->passes_trailers = false;
+    exchange->overlaps = false;
     exchange->body_len = 0;
     exchange->status = 0;
     exchange->problem = NULL;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The answer's way back to the client: the upstream's response, its hop-by-hop fields taken off, or
 // a problem of our own. A response whose body broke off is broken towards the client, too.
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/log.h"
 #include "proxy/exchange_about.h"
 #include "proxy/proxy_private.h"
+#include "proxy/trailer.h"
 
 // -- problems ----------------------------------------------------------------------------------
 
@@ -14,6 +16,7 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem)
     if (exchange->has_replied)
         return;
     exchange->has_replied = true;
+    exchange->overlaps = false;
     exchange->status = problem->status;
     exchange->problem = problem->type;
     // Whatever it still waits for must not send the request on its way behind this answer.
@@ -23,7 +26,23 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem)
     timer_disarm(&exchange->token_timer);
     timer_disarm(&exchange->whole_timer);
     forward_end(&exchange->forward);
-    problem_reply(exchange->request, problem, &exchange->problem_body);
+    const struct problem_about about = exchange_about(exchange);
+    problem_reply(exchange->request, problem, &about, &exchange->problem_body);
+}
+
+void exchange_tell_options(struct exchange *exchange)
+{
+    struct fields *fields = &exchange->proxy->reply_fields;
+    fields->count = 0;
+    bool ok = fields_add(fields, STR("Allow"), STR(PROBLEM_METHODS)) &&
+              fields_add(fields, STR("Proxy-Status"), STR("bearerd"));
+    assert(ok);
+    (void)ok;
+    exchange->has_replied = true;
+    exchange->status = 200;
+    request_reply(
+        exchange->request,
+        &(struct reply){.status = 200, .fields = fields, .is_whole = true, .body = STR("")});
 }
 
 static uint64_t seconds_until(const struct exchange *exchange, uint64_t at_ms)
@@ -60,6 +79,8 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
                          0},
         [FORWARD_CONNECT_TIMEOUT] = {504, "upstream-connect-timeout",
                                      "no connection to the upstream within connect_timeout", 0},
+        [FORWARD_BUSY] = {503, "upstream-busy",
+                          "all max_connections connections to the upstream are in use", 1},
         [FORWARD_FIRST_BYTE_TIMEOUT] = {504, "upstream-timeout",
                                         "no response from the upstream within first_byte_timeout",
                                         0},
@@ -73,15 +94,21 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
         [FORWARD_HEAD_TOO_LARGE] = {502, "upstream-head-too-large",
                                     "the upstream's response head does not fit into header_limit",
                                     0},
+        [FORWARD_EXHAUSTED] = {503, "overloaded",
+                               "there is nothing left to make a connection with; the log says what",
+                               1},
         [FORWARD_LOCAL] = {502, "internal",
                            "the connection to the upstream could not be set up; the log says why",
                            0},
     };
     // Words of TLS libraries stay in the log; why there is no connection is for whoever has to mend
     // it.
-    bool is_telling = error == FORWARD_UNREACHABLE || error == FORWARD_CONNECT_TIMEOUT;
+    bool is_telling =
+        error == FORWARD_UNREACHABLE || error == FORWARD_CONNECT_TIMEOUT || error == FORWARD_BUSY;
     struct problem problem = problems[error];
     char detail[512];
+    measure_fail(&exchange->measure, error, exchange->forward.was_retried,
+                 *why ? why : problem.detail);
     snprintf(detail, sizeof detail, "%s (upstream %s%s%s)", problem.detail,
              exchange->choice.upstream->name, is_telling ? ": " : "", is_telling ? why : "");
     problem.detail = detail;
@@ -90,31 +117,46 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
 
 // -- the upstream's response -------------------------------------------------------------------
 
-// False when the fields do not fit into the client's connection.
-static bool exchange_copy_fields(struct exchange *exchange)
+// May the names of the trailers that are to come go in front?
+static bool exchange_tells_trailers(const struct exchange *exchange)
 {
-    const struct h1_response *response = &exchange->forward.response;
+    return exchange->request->minor == 1 && exchange->forward.response.framing == H1_CHUNKED;
+}
+
+bool exchange_copy_fields(struct exchange *exchange)
+{
+    const struct config_upstream *upstream = exchange->choice.upstream;
+    const struct answer_input input = {
+        .fields = &exchange->forward.response.fields,
+        .upstream = upstream,
+        .route = exchange->choice.route,
+        .marks = upstream->scrub && exchange->sent.marks.count ? &exchange->sent.marks : NULL,
+        .origin = exchange->origin,
+        .drops_cors = config_of(exchange)->cors == CORS_ANSWER,
+        .drops_nonce = exchange->sent.is_bound,
+        .adds_via = exchange->target.form == TARGET_ABSOLUTE,
+        .was_injected = exchange->sent.is_any,
+        .tells_trailers = exchange_tells_trailers(exchange),
+    };
     struct fields *out = &exchange->proxy->reply_fields;
-    struct connection_names names;
-    connection_names_init(&names, &response->fields);
-    size_t len = 0;
+    struct answer_made made;
     out->count = 0;
-    for (size_t i = 0; i < response->fields.count; i++) {
-        struct field field = response->fields.items[i];
-        if (connection_names_has(&names, field.name) ||
-            str_eq_nocase(field.name, STR("Content-Length")))
-            continue; // framing is the server's
-        if (exchange->sent.is_bound && str_eq_nocase(field.name, STR("DPoP-Nonce")))
-            continue; // it was for us
-        len += field.name.len + field.value.len + 4;
-        if (!fields_add(out, field.name, field.value))
-            return false;
-    }
-    // RFC 9110 7.6.3: a proxy must; a gateway need not, and bearerd is one for origin-form.
-    if (exchange->target.form == TARGET_ABSOLUTE &&
-        !fields_add(out, STR("Via"), STR("1.1 bearerd")))
+    if (!answer_fields(&input, out, &made))
         return false;
-    return len <= request_reply_room(exchange->request);
+    // The head is gone when trailers come, and with it the names of those that would be hop-by-hop.
+    exchange->passes_trailers = exchange->request->minor == 1 && !made.connection_names;
+    if (made.scrubbed.len)
+        log_warn("response.token_dropped", F_TEXT("upstream", upstream->name),
+                 F_STR("field", made.scrubbed), F_STR("id", exchange_request_id(exchange)));
+    return made.len <= request_reply_room(exchange->request);
+}
+
+void exchange_pass_interim(struct exchange *exchange)
+{
+    int status = exchange->forward.response.status;
+    // A 100 answers an expectation, which never goes upstream: bearerd has answered it.
+    if (status != 100 && exchange_copy_fields(exchange))
+        request_inform(exchange->request, status, &exchange->proxy->reply_fields);
 }
 
 static void exchange_set_body(struct exchange *exchange, struct reply *reply)
@@ -130,16 +172,21 @@ static void exchange_set_body(struct exchange *exchange, struct reply *reply)
     }
 }
 
+// RFC 9112 9.3: another proxy in between, which knows nothing of keep-alive, may have passed that
+// wish on.
+static bool is_http10_proxying(const struct exchange *exchange)
+{
+    return exchange->request->minor == 0 && exchange->target.form == TARGET_ABSOLUTE;
+}
+
 void exchange_reply(struct exchange *exchange)
 {
     if (exchange->has_replied)
         return;
     exchange->reply_is_held = false;
-    if (!exchange->request_is_over && exchange->request->body != BODY_NONE)
+    if (!exchange->request_is_over && !exchange->overlaps && exchange->request->body != BODY_NONE)
         forward_drop_request(&exchange->forward);
     if (!exchange_copy_fields(exchange)) {
-        measure_fail(&exchange->measure, FORWARD_HEAD_TOO_LARGE, false,
-                     "the response head does not fit into header_limit");
         exchange_upstream_problem(exchange, FORWARD_HEAD_TOO_LARGE, "");
         return;
     }
@@ -147,7 +194,9 @@ void exchange_reply(struct exchange *exchange)
         .status = exchange->forward.response.status,
         .fields = &exchange->proxy->reply_fields,
         // Upgrades are not passed on; what the client sent behind one may be of the other protocol.
-        .close = fields_find(&exchange->request->fields, STR("Upgrade")) != NULL,
+        .close = fields_find(&exchange->request->fields, STR("Upgrade")) != NULL ||
+                 is_http10_proxying(exchange),
+        .overlaps = exchange->overlaps,
     };
     exchange->has_replied = true;
     exchange->status = reply.status;
@@ -158,6 +207,18 @@ void exchange_reply(struct exchange *exchange)
 _Static_assert((int)FORWARD_WAIT == (int)PULL_WAIT && (int)FORWARD_END == (int)PULL_END &&
                    (int)FORWARD_CUT == (int)PULL_ABORT,
                "what the upstream leg says is passed on to the server as it is");
+
+static void exchange_pass_trailers(struct exchange *exchange)
+{
+    struct str section = forward_trailers(&exchange->forward);
+    struct fields *trailers = &exchange->proxy->trailers;
+    if (!exchange->passes_trailers || !section.len)
+        return;
+    h1_parse_trailers(section, trailers);
+    for (size_t i = 0; i < trailers->count; i++)
+        if (trailer_may_pass(trailers->items[i].name))
+            request_add_trailer(exchange->request, &trailers->items[i]);
+}
 
 ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
 {
@@ -171,6 +232,8 @@ ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
                  F_TEXT("why", exchange->forward.cut_why),
                  F_STR("id", exchange_request_id(exchange)));
     }
+    if (got == FORWARD_END)
+        exchange_pass_trailers(exchange);
     return got;
 }
 

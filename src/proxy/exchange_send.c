@@ -41,6 +41,7 @@ static void exchange_note_sent(struct exchange *exchange, const struct token *co
             continue;
         exchange->sent.generations[i] = tokens[i]->generation;
         exchange->sent.is_any = true;
+        answer_marks_add(&exchange->sent.marks, tokens[i]->value);
         exchange->sent.is_bound |= tokens[i]->binding != NULL;
     }
 }
@@ -87,6 +88,8 @@ static void exchange_start_forward(struct exchange *exchange, const struct injec
         .is_head = str_eq(request->method, STR("HEAD")),
         .is_idempotent = is_idempotent(request->method),
         .has_body = request_has_body(request),
+        .head_is_once = exchange->sent.is_bound, // a proof is (RFC 9449 11.1)
+        .may_switch = exchange->offer.len > 0,
     };
     forward_start(&exchange->forward, exchange->proxy->pools[exchange->choice.upstream->index],
                   &forward);
@@ -102,6 +105,7 @@ static struct buf *exchange_first_head(struct exchange *exchange)
         .head_max = (size_t)config_of(exchange)->header_limit,
         .buffer_max = replay_max > BUFFER_MAX ? replay_max : BUFFER_MAX,
         .connect_timeout_ms = upstream->connect_timeout_ms,
+        .queue_timeout_ms = upstream->queue_timeout_ms,
         .first_byte_timeout_ms = upstream->first_byte_timeout_ms,
         .idle_timeout_ms = upstream->idle_timeout_ms,
     };
@@ -114,6 +118,7 @@ static void exchange_send(struct exchange *exchange, const struct token *const *
     bool is_again = exchange->is_again;
     struct inject_input input = exchange_inject_input(exchange);
     input.tokens = tokens;
+    exchange_describe(exchange, &input);
     exchange->is_again = false;
     if (!exchange_prove(exchange, &input)) {
         exchange_fail(exchange, 502, "internal", "the proof of possession could not be made");
@@ -138,6 +143,22 @@ static void exchange_send(struct exchange *exchange, const struct token *const *
              F_TEXT("with", exchange->has_newer ? "a newer token" : "a nonce"),
              F_STR("id", exchange_request_id(exchange)));
     forward_resend(&exchange->forward);
+}
+
+bool exchange_write_again(struct forward *forward, struct buf *head)
+{
+    struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
+    const struct config_route *route = exchange->choice.route;
+    const struct token *tokens[ROUTE_TOKENS_MAX] = {NULL};
+    struct inject_input input = exchange_inject_input(exchange);
+    input.tokens = tokens;
+    for (size_t i = 0; i < route->slot_count; i++)
+        if (!(tokens[i] = view_get(exchange->proxy->view, route->slots[i]->index)))
+            return false;
+    if (!exchange_prove(exchange, &input) || !inject_head(&input, head))
+        return false;
+    exchange_note_sent(exchange, tokens);
+    return true;
 }
 
 // -- the tokens --------------------------------------------------------------------------------

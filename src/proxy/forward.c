@@ -2,7 +2,7 @@
 // See forward.h. The request is kept in `out` while it may have to be sent again: a pooled
 // connection can turn out dead with the first write. Once more than buffer_max would have to be
 // held, what was sent is dropped, and with it the second try. Invariant: the lease is out or waited
-// for exactly in LEASING, HEAD and BODY.
+// for exactly in LEASING, HEAD, BODY and SWITCHED.
 #include "proxy/forward.h"
 
 #include <string.h>
@@ -10,11 +10,10 @@
 #include "base/log.h"
 #include "proxy/forward_private.h"
 
-#define INTERIM_MAX 20 // 1xx responses before the final one
 #define KEEP_MEM_MAX                                                                               \
     ((size_t)64 * 1024) // buffers up to this stay with the object for the next request
 
-static void forward_fail(struct forward *forward, enum forward_error error, const char *why)
+void forward_fail(struct forward *forward, enum forward_error error, const char *why)
 {
     forward->phase = FORWARD_OVER;
     timer_disarm(&forward->timer);
@@ -34,14 +33,49 @@ void forward_release(struct forward *forward)
 
 // -- sending -----------------------------------------------------------------------------------
 
+static bool forward_renew_head(struct forward *forward);
+static void forward_flush_soon(struct forward *forward);
+
+static void forward_await_link(struct forward *forward)
+{
+    const struct forward_limits *limits = &forward->limits;
+    forward->is_queued = lease_is_queued(&forward->lease);
+    timer_start(forward->loop, &forward->timer,
+                forward->is_queued ? limits->queue_timeout_ms : limits->connect_timeout_ms);
+}
+
+static void forward_open(struct forward *forward, bool wants_fresh)
+{
+    forward->lease.wants_fresh = wants_fresh;
+    forward->phase = FORWARD_LEASING;
+    switch (lease_take(forward->pool, &forward->lease)) {
+    case LEASE_NOW:
+        forward->phase = FORWARD_HEAD;
+        forward_flush_soon(forward);
+        break;
+    case LEASE_LATER:
+        forward_await_link(forward);
+        break;
+    case LEASE_REFUSED:
+        forward->is_queued = true;
+        timer_start(forward->loop, &forward->timer, 0); // told from the loop
+        break;
+    }
+}
+
 // The connection broke before any byte of the response. A pooled one may have been closed by the
 // upstream while the request was on its way: try once more on a new one, if sending twice does no
 // harm.
-static void forward_broke(struct forward *forward, const char *why)
+void forward_broke(struct forward *forward, const char *why)
 {
-    bool may_retry = forward->lease.is_reused && !forward->was_retried && !forward->in.len &&
+    bool is_silent = !forward->in.len && !forward->interim_count;
+    bool may_retry = forward->lease.is_reused && !forward->was_retried && is_silent &&
                      forward->out_is_held && (forward->is_idempotent || !forward->out_sent);
     if (!may_retry) {
+        forward_fail(forward, FORWARD_CLOSED, why);
+        return;
+    }
+    if (forward->head_is_once && !forward_renew_head(forward)) {
         forward_fail(forward, FORWARD_CLOSED, why);
         return;
     }
@@ -51,11 +85,7 @@ static void forward_broke(struct forward *forward, const char *why)
     lease_end(&forward->lease, false);
     forward->out_sent = 0;
     forward->awaits_head = false;
-    forward->lease.wants_fresh = true;
-    forward->phase = FORWARD_LEASING;
-    timer_start(forward->loop, &forward->timer, forward->limits.connect_timeout_ms);
-    if (lease_take(forward->pool, &forward->lease))
-        forward_fail(forward, FORWARD_LOCAL, "a new connection was asked for"); // cannot happen
+    forward_open(forward, true);
 }
 
 // The head bears the access token: no copy of it may stay behind the buffer's end, which no later
@@ -88,7 +118,8 @@ void forward_drop_request(struct forward *forward)
     forward->out_is_held = forward->out_is_over = false;
     forward->out_sent = 0;
     forward_drop_head(forward, forward->out.len);
-    timer_disarm(&forward->timer);
+    if (!forward->wants_data) // else the rest of the response is owed
+        timer_disarm(&forward->timer);
 }
 
 // The response has begun, but the rest of the request goes nowhere.
@@ -120,12 +151,10 @@ static bool forward_flush(struct forward *forward)
         if (!forward->awaits_head)
             timer_start(forward->loop, &forward->timer, forward->limits.first_byte_timeout_ms);
         forward->awaits_head = true;
-    } else if (forward_is_sending(forward))
+    } else if (forward_is_sending(forward) && !forward->wants_data)
         timer_disarm(&forward->timer); // it is the client's turn
     return true;
 }
-
-static void forward_read_head(struct forward *forward);
 
 static void forward_go_on(struct forward *forward)
 {
@@ -157,8 +186,11 @@ static void on_lease(struct lease *lease)
 static void on_lease_failed(struct lease *lease, enum link_error error, const char *why)
 {
     static const enum forward_error errors[] = {
-        [LINK_OK] = FORWARD_LOCAL,    [LINK_UNREACHABLE] = FORWARD_UNREACHABLE,
-        [LINK_TLS] = FORWARD_TLS,     [LINK_TIMEOUT] = FORWARD_CONNECT_TIMEOUT,
+        [LINK_OK] = FORWARD_LOCAL,
+        [LINK_UNREACHABLE] = FORWARD_UNREACHABLE,
+        [LINK_TLS] = FORWARD_TLS,
+        [LINK_TIMEOUT] = FORWARD_CONNECT_TIMEOUT,
+        [LINK_EXHAUSTED] = FORWARD_EXHAUSTED,
         [LINK_LOCAL] = FORWARD_LOCAL,
     };
     forward_fail(CONTAINER_OF(lease, struct forward, lease), errors[error], why);
@@ -216,96 +248,20 @@ size_t forward_write(struct forward *forward, struct str bytes)
     return bytes.len;
 }
 
-void forward_finish(struct forward *forward)
+static bool forward_append_last_chunk(struct forward *forward, struct str trailers)
+{
+    return buf_append(&forward->out, STR("0\r\n")) && buf_append(&forward->out, trailers) &&
+           buf_append(&forward->out, STR("\r\n"));
+}
+
+void forward_finish(struct forward *forward, struct str trailers)
 {
     if (!forward_takes_request(forward))
         return;
-    if (forward->is_chunked && !buf_append(&forward->out, STR("0\r\n\r\n")))
-        log_error("upstream.buffer_full");
+    if (forward->is_chunked && !forward_append_last_chunk(forward, trailers))
+        log_error("upstream.buffer_full"); // cannot happen: its ceiling holds a whole head more
     forward->out_is_over = true;
     forward_flush_soon(forward);
-}
-
-// -- receiving ---------------------------------------------------------------------------------
-
-// Bytes, or LINK_…; what came is appended to `in`.
-ssize_t forward_fill(struct forward *forward)
-{
-    size_t want = forward->in.max - forward->in.len;
-    want = want < READ_SIZE ? want : READ_SIZE;
-    if (!want || !buf_reserve(&forward->in, want))
-        return LINK_FAILED;
-    size_t room = forward->in.cap - forward->in.len;
-    ssize_t got = link_recv(forward->lease.link, forward->in.ptr + forward->in.len, room);
-    if (got > 0)
-        forward->in.len += (size_t)got;
-    return got;
-}
-
-static void forward_start_body(struct forward *forward)
-{
-    const struct h1_response *response = &forward->response;
-    forward->in_at = response->head_len;
-    forward->left = response->framing == H1_LENGTH ? response->content_length : 0;
-    if (response->framing == H1_CHUNKED)
-        h1_chunks_init(&forward->chunks);
-    forward->phase = FORWARD_BODY;
-    timer_disarm(&forward->timer);
-    forward->ops->on_head(forward);
-}
-
-// True: the head was an interim one and is dropped; look again.
-static bool forward_skip_interim(struct forward *forward)
-{
-    if (forward->response.status >= 200)
-        return false;
-    if (forward->response.status == 101 || ++forward->interim_count > INTERIM_MAX) {
-        forward_fail(forward, FORWARD_MALFORMED, "unasked 101, or too many interim responses");
-        return false;
-    }
-    buf_consume(&forward->in, forward->response.head_len);
-    return true;
-}
-
-// True: go on reading or parsing.
-static bool forward_parse_head(struct forward *forward)
-{
-    const char *why = "";
-    switch (h1_parse_response(buf_str(&forward->in), forward->is_head, &forward->response, &why)) {
-    case H1_ERROR:
-        forward_fail(forward, FORWARD_MALFORMED, why);
-        return false;
-    case H1_MORE:
-        if (forward->in.len < forward->limits.head_max)
-            return true;
-        forward_fail(forward, FORWARD_HEAD_TOO_LARGE,
-                     "the response head is larger than header_limit");
-        return false;
-    case H1_DONE:
-        break;
-    }
-    if (forward->response.status < 200)
-        return forward_skip_interim(forward) && (!forward->in.len || forward_parse_head(forward));
-    forward_start_body(forward);
-    return false;
-}
-
-static void forward_read_head(struct forward *forward)
-{
-    while (forward->phase == FORWARD_HEAD) {
-        ssize_t got = forward_fill(forward);
-        if (got == LINK_AGAIN)
-            return;
-        if (got > 0) {
-            if (!forward_parse_head(forward))
-                return;
-        } else if (forward->in.len) {
-            forward_fail(forward, FORWARD_CLOSED,
-                         "the connection was closed within the response head");
-        } else {
-            forward_broke(forward, "the connection was closed before a response");
-        }
-    }
 }
 
 // -- events ------------------------------------------------------------------------------------
@@ -314,6 +270,10 @@ static void on_ready(struct lease *lease, bool is_hangup)
 {
     (void)is_hangup; // the reads find out
     struct forward *forward = CONTAINER_OF(lease, struct forward, lease);
+    if (forward->phase == FORWARD_SWITCHED) {
+        forward->ops->on_link(forward);
+        return;
+    }
     forward_go_on(forward);
     if (forward->phase == FORWARD_BODY && forward->wants_data) {
         forward->wants_data = false;
@@ -321,12 +281,24 @@ static void on_ready(struct lease *lease, bool is_hangup)
     }
 }
 
+static void forward_give_up_lease(struct forward *forward)
+{
+    bool is_refused = !forward->lease.pool;
+    if (!forward->is_queued)
+        forward_fail(forward, FORWARD_CONNECT_TIMEOUT, "no connection in time");
+    else if (is_refused || lease_is_queued(&forward->lease))
+        forward_fail(forward, FORWARD_BUSY,
+                     is_refused ? "max_queue requests wait already" : "none came free in time");
+    else
+        forward_await_link(forward); // one is on its way now
+}
+
 static void on_timer(struct timer *timer)
 {
     struct forward *forward = CONTAINER_OF(timer, struct forward, timer);
     switch (forward->phase) {
     case FORWARD_LEASING:
-        forward_fail(forward, FORWARD_CONNECT_TIMEOUT, "no connection came free in time");
+        forward_give_up_lease(forward);
         break;
     case FORWARD_HEAD:
         if (forward->is_broken) {
@@ -338,13 +310,16 @@ static void on_timer(struct timer *timer)
             forward_fail(forward, FORWARD_FIRST_BYTE_TIMEOUT, "no response in time");
         break;
     case FORWARD_BODY:
-        if (forward_is_sending(forward)) {
+        if (forward_is_sending(forward) &&
+            (forward->is_broken || forward->out_sent < forward->out.len)) {
+            forward->is_broken = false;
             forward_be_refused(forward);
             break;
         }
         forward_cut(forward, "nothing came for idle_timeout");
         forward->ops->on_data(forward);
         break;
+    case FORWARD_SWITCHED:
     case FORWARD_OFF:
     case FORWARD_OVER:
         break;
@@ -364,6 +339,7 @@ void forward_init(struct forward *forward, struct loop *loop, const struct forwa
     buf_init(&forward->out, 0);
     buf_init(&forward->held, 0);
     buf_init(&forward->in, 0);
+    buf_init(&forward->trailers, H1_TRAILERS_MAX);
 }
 
 void forward_fini(struct forward *forward)
@@ -373,6 +349,7 @@ void forward_fini(struct forward *forward)
     buf_fini(&forward->out);
     buf_fini(&forward->held);
     buf_fini(&forward->in);
+    buf_fini(&forward->trailers);
 }
 
 struct buf *forward_head(struct forward *forward, const struct forward_limits *limits)
@@ -383,18 +360,6 @@ struct buf *forward_head(struct forward *forward, const struct forward_limits *l
     return &forward->out;
 }
 
-static void forward_open(struct forward *forward)
-{
-    forward->lease.wants_fresh = false;
-    forward->phase = FORWARD_LEASING;
-    if (lease_take(forward->pool, &forward->lease)) {
-        forward->phase = FORWARD_HEAD;
-        forward_flush_soon(forward);
-    } else {
-        timer_start(forward->loop, &forward->timer, forward->limits.connect_timeout_ms);
-    }
-}
-
 void forward_start(struct forward *forward, struct pool *pool,
                    const struct forward_request *request)
 {
@@ -403,9 +368,11 @@ void forward_start(struct forward *forward, struct pool *pool,
     forward->is_chunked = request->is_chunked;
     forward->is_head = request->is_head;
     forward->is_idempotent = request->is_idempotent;
+    forward->head_is_once = request->head_is_once;
+    forward->may_switch = request->may_switch;
     forward->out_is_held = true;
     forward->out_is_over = !request->has_body;
-    forward_open(forward);
+    forward_open(forward, false);
 }
 
 static void buf_recycle(struct buf *buf)
@@ -421,6 +388,35 @@ bool forward_may_resend(const struct forward *forward)
            forward->out_sent == forward->out.len;
 }
 
+// What is behind the head goes out of the way of a new one.
+static struct buf *forward_lift_body(struct forward *forward)
+{
+    forward_drop_head(forward, forward->head_len);
+    struct buf empty = forward->held;
+    forward->held = forward->out;
+    forward->out = empty;
+    forward->out.max = forward->held.max;
+    buf_clear(&forward->out);
+    return &forward->out;
+}
+
+static void forward_put_back_body(struct forward *forward)
+{
+    forward->head_len = forward->out.len;
+    if (!buf_append(&forward->out, buf_str(&forward->held)))
+        log_error("upstream.buffer_full"); // cannot happen: the ceiling is twice a head and a body
+    mem_wipe(forward->held.ptr, forward->held.len);
+    buf_recycle(&forward->held);
+}
+
+// For the second try on a new connection. False: there is no head for it.
+static bool forward_renew_head(struct forward *forward)
+{
+    bool ok = forward->ops->on_retry(forward, forward_lift_body(forward));
+    forward_put_back_body(forward);
+    return ok;
+}
+
 struct buf *forward_resend_head(struct forward *forward)
 {
     struct str unused;
@@ -431,36 +427,26 @@ struct buf *forward_resend_head(struct forward *forward)
     buf_clear(&forward->in);
     forward->in_at = 0;
     forward->interim_count = 0;
-    forward_drop_head(forward, forward->head_len);
-    struct buf empty = forward->held;
-    forward->held = forward->out;
-    forward->out = empty;
-    forward->out.max = forward->held.max;
-    buf_clear(&forward->out);
-    return &forward->out;
+    return forward_lift_body(forward);
 }
 
 void forward_resend(struct forward *forward)
 {
-    forward->head_len = forward->out.len;
-    if (!buf_append(&forward->out, buf_str(&forward->held)))
-        log_error("upstream.buffer_full"); // cannot happen: the ceiling is twice a head and a body
-    mem_wipe(forward->held.ptr, forward->held.len);
-    buf_recycle(&forward->held);
+    forward_put_back_body(forward);
     forward->out_sent = 0;
     forward->was_retried = forward->awaits_head = false;
-    forward_open(forward);
+    forward_open(forward, false);
 }
 
 void forward_end(struct forward *forward)
 {
-    if (forward->phase == FORWARD_LEASING || forward->phase == FORWARD_HEAD ||
-        forward->phase == FORWARD_BODY)
+    if (forward->phase != FORWARD_OFF && forward->phase != FORWARD_OVER)
         lease_end(&forward->lease, false);
     timer_disarm(&forward->timer);
     mem_wipe(forward->out.ptr, forward->out.len); // the access token was in it
     buf_recycle(&forward->out);
     buf_recycle(&forward->in);
+    buf_clear(&forward->trailers);
     forward->phase = FORWARD_OFF;
     forward->out_sent = forward->in_at = forward->head_len = 0;
     forward->wants_room = forward->wants_data = forward->was_cut = forward->was_retried = false;

@@ -67,6 +67,19 @@ static ssize_t forward_pull_until_close(struct forward *forward, char *out, size
     return got == LINK_EOF ? forward_end_body(forward) : got;
 }
 
+// Of what was decoded last. The decoder's own bound is the buffer's.
+static bool forward_keep_trailers(struct forward *forward)
+{
+    size_t len = forward->chunks.trailer_len;
+    return buf_append(&forward->trailers,
+                      (struct str){forward->in.ptr + forward->in_at - len, len});
+}
+
+struct str forward_trailers(const struct forward *forward)
+{
+    return buf_str(&forward->trailers);
+}
+
 // Decodes what `in` holds into out. FORWARD_WAIT here means: in has nothing more.
 static ssize_t forward_decode(struct forward *forward, char *out, size_t out_max)
 {
@@ -79,6 +92,8 @@ static ssize_t forward_decode(struct forward *forward, char *out, size_t out_max
         struct str data = STR_NONE;
         enum h1_result result = h1_chunks_decode(&forward->chunks, rest, &used, &data);
         forward->in_at += used;
+        if (forward->chunks.trailer_len && !forward_keep_trailers(forward))
+            return forward_cut(forward, "the trailer section is too large");
         if (data.len)
             memcpy(out, data.ptr, data.len);
         if (result == H1_DONE)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What forward.c (the connection, the request, the response head) and forward_body.c (the response
-// body) share; nobody else includes this.
+// What forward.c (the connection, the request), forward_head.c (the response head) and
+// forward_body.c (the response body) share; nobody else includes this.
 #ifndef PROXY_FORWARD_PRIVATE_H
 #define PROXY_FORWARD_PRIVATE_H
 
@@ -8,6 +8,12 @@
 
 #define READ_SIZE ((size_t)16 * 1024)
 
+// The leg is over without a response.
+void forward_fail(struct forward *forward, enum forward_error error, const char *why);
+// The connection broke before a response: once more on another one, or forward_fail().
+void forward_broke(struct forward *forward, const char *why);
+// Reads the response head, as far as it is here.
+void forward_read_head(struct forward *forward);
 // Reads once and appends to `in`: the count, or LINK_EOF, LINK_AGAIN, LINK_FAILED.
 ssize_t forward_fill(struct forward *forward);
 // The exchange with the upstream is over: gives the connection back, for use again if it is clean.

@@ -9,6 +9,9 @@
 
 #include <string.h>
 
+#include "proxy/forwarded.h"
+#include "proxy/trailer.h"
+
 // ---- names
 
 static char fold(char c)
@@ -18,7 +21,7 @@ static char fold(char c)
     return str_lower(c);
 }
 
-static bool names_fold_equal(struct str a, struct str b)
+bool inject_names_are_alike(struct str a, struct str b)
 {
     if (a.len != b.len)
         return false;
@@ -38,7 +41,7 @@ static bool name_folds_to(struct str name, const char *prefix)
 
 // Never passed on, by length of name, so that most fields cost one look. A test holds each row to
 // it.
-static const char *const dropped[][4] = {
+static const char *const dropped[][6] = {
     [2] = {"te"},
     [4] = {"host"},
     [5] = {"proxy"}, // becomes HTTP_PROXY to CGI programs
@@ -47,9 +50,10 @@ static const char *const dropped[][4] = {
     [9] = {"forwarded", "x-real-ip"},
     [10] = {"connection", "keep-alive"},
     [13] = {"x-bearerd-key", "x-rewrite-url"},
-    [14] = {"content-length", "x-original-url", "http2-settings"},
+    [14] = {"content-length", "x-original-url", "x-original-uri", "http2-settings"},
+    [15] = {"x-original-host"},
     [16] = {"proxy-connection"},
-    [17] = {"transfer-encoding"},
+    [17] = {"transfer-encoding", "x-original-method"},
     [18] = {"proxy-authenticate"},
     [19] = {"proxy-authorization"},
     [25] = {"proxy-authentication-info"},
@@ -76,10 +80,16 @@ static bool is_authorization(struct str name)
     return name.len == 13 && str_eq_nocase(name, STR("Authorization"));
 }
 
+static bool is_trace(struct str name)
+{
+    return (name.len == 11 && str_eq_nocase(name, STR("traceparent"))) ||
+           (name.len == 10 && str_eq_nocase(name, STR("tracestate")));
+}
+
 static bool headers_have(const struct config_headers *headers, struct str name)
 {
     for (size_t i = 0; i < headers->count; i++)
-        if (names_fold_equal(str_of(headers->items[i].name), name))
+        if (inject_names_are_alike(str_of(headers->items[i].name), name))
             return true;
     return false;
 }
@@ -87,9 +97,16 @@ static bool headers_have(const struct config_headers *headers, struct str name)
 static bool strings_have(const struct config_strings *names, struct str name)
 {
     for (size_t i = 0; i < names->count; i++)
-        if (names_fold_equal(str_of(names->items[i]), name))
+        if (inject_names_are_alike(str_of(names->items[i]), name))
             return true;
     return false;
+}
+
+bool inject_removes(const struct config_upstream *upstream, const struct config_route *route,
+                    struct str name)
+{
+    return strings_have(&upstream->remove_header, name) ||
+           (route && strings_have(&route->remove_header, name));
 }
 
 // ---- may it go on?
@@ -156,7 +173,8 @@ struct caller_verdict inject_check(const struct inject_input *input)
         return (struct caller_verdict){400, "client-authorization",
                                        "the client must not send Authorization on this route "
                                        "(client_authorization = reject)"};
-    if (route->slot_count && input->has_query && query_has_token(input->query))
+    if (route->slot_count && route->query_token == QUERY_TOKEN_REJECT && input->has_query &&
+        query_has_token(input->query))
         return (struct caller_verdict){400, "token-in-query",
                                        "the query holds an access_token, and this route adds one "
                                        "of its own"};
@@ -224,6 +242,11 @@ static bool put_field(struct buf *out, struct str name, struct str value)
     return true;
 }
 
+static struct str host_of(const struct config_upstream *upstream)
+{
+    return str_of(upstream->host_header ? upstream->host_header : upstream->url.authority);
+}
+
 static bool put_target(const struct inject_input *input, struct buf *out)
 {
     struct str base = str_of(input->upstream->url.path);
@@ -242,28 +265,44 @@ static bool is_token_name(const struct writer *writer, struct str name)
 {
     const struct inject_input *input = writer->input;
     for (size_t i = 0; input->route && i < input->route->slot_count; i++)
-        if (names_fold_equal(input->tokens[i]->header_name, name))
+        if (inject_names_are_alike(input->tokens[i]->header_name, name))
             return !(writer->keeps_authorization && is_authorization(name));
     return false;
 }
 
-static bool is_replaced(const struct writer *writer, struct str name)
+static bool is_set(const struct inject_input *input, struct str name)
+{
+    return headers_have(&input->upstream->set_header, name) ||
+           (input->route && headers_have(&input->route->set_header, name));
+}
+
+static bool is_configured(const struct writer *writer, struct str name)
 {
     const struct inject_input *input = writer->input;
-    const struct config_upstream *upstream = input->upstream;
-    if (headers_have(&upstream->set_header, name) || strings_have(&upstream->remove_header, name))
+    return is_set(input, name) || inject_removes(input->upstream, input->route, name);
+}
+
+// In place of which the upstream gets ours.
+static bool is_ours(const struct inject_input *input, struct str name)
+{
+    if (input->request_id.len && inject_names_are_alike(name, STR("X-Request-Id")))
         return true;
-    const struct config_route *route = input->route;
-    return route && (headers_have(&route->set_header, name) ||
-                     strings_have(&route->remove_header, name) || is_token_name(writer, name));
+    if (!input->traceparent.len && !input->drops_tracestate)
+        return false;
+    return is_trace(name) &&
+           (name.len == 11 ? input->traceparent.len > 0 : input->drops_tracestate);
 }
 
 static bool is_kept(const struct writer *writer, struct str name)
 {
-    if (is_dropped(name) || connection_names_has(&writer->connection, name) ||
-        is_replaced(writer, name))
+    const struct inject_input *input = writer->input;
+    if (input->has_hops && str_eq_nocase(name, STR("Max-Forwards")))
         return false;
-    const struct config_route *route = writer->input->route;
+    if ((is_dropped(name) && !forwarded_keeps(input->upstream, name)) ||
+        connection_names_has(&writer->connection, name) || is_configured(writer, name) ||
+        is_token_name(writer, name) || is_ours(input, name))
+        return false;
+    const struct config_route *route = input->route;
     if (route && route->slot_count && !writer->keeps_authorization &&
         str_eq_nocase(name, STR("DPoP")))
         return false; // a proof for a token that does not go on either
@@ -314,19 +353,48 @@ static bool put_set(const struct writer *writer, const struct config_headers *he
     return true;
 }
 
-static bool put_framing(const struct inject_input *input, struct buf *out)
+static bool put_number(struct buf *out, struct str name, uint64_t number)
 {
-    if (!input->has_length)
-        return !input->is_chunked || put(out, STR("Transfer-Encoding: chunked\r\n"));
     char digits[20];
     size_t at = sizeof digits;
-    uint64_t left = input->content_length;
     do {
-        digits[--at] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left);
-    return put(out, STR("Content-Length: ")) &&
-           put(out, (struct str){digits + at, sizeof digits - at}) && put(out, STR("\r\n"));
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    return put_field(out, name, (struct str){digits + at, sizeof digits - at});
+}
+
+static bool put_framing(const struct inject_input *input, struct buf *out)
+{
+    if (input->has_length)
+        return put_number(out, STR("Content-Length"), input->content_length);
+    return !input->is_chunked || put(out, STR("Transfer-Encoding: chunked\r\n"));
+}
+
+// What the client says of its connection that holds for ours, too: trailers are passed on, both
+// ways, and other protocols where they are allowed.
+static bool put_connection(const struct inject_input *input, struct buf *out)
+{
+    bool wants_trailers =
+        !input->client_is_http10 && fields_list_has(input->fields, STR("TE"), STR("trailers"));
+    if (wants_trailers && !put(out, STR("TE: trailers\r\n")))
+        return false;
+    if (input->offer.len)
+        return put_field(out, STR("Upgrade"), input->offer) &&
+               put(out, wants_trailers ? STR("Connection: TE, Upgrade\r\n")
+                                       : STR("Connection: Upgrade\r\n"));
+    return !wants_trailers || put(out, STR("Connection: TE\r\n"));
+}
+
+static bool put_trailer_names(const struct inject_input *input, struct buf *out)
+{
+    const struct fields *fields = input->fields;
+    for (size_t i = 0; input->is_chunked && i < fields->count; i++)
+        if (str_eq_nocase(fields->items[i].name, STR("Trailer")) &&
+            trailer_names_may_pass(fields->items[i].value) &&
+            !put_field(out, STR("Trailer"), fields->items[i].value))
+            return false;
+    return true;
 }
 
 // Most of it in one piece of memory. A guess only: what counts is the ceiling at each append.
@@ -347,14 +415,36 @@ static bool put_request_line(const struct inject_input *input, struct buf *out)
            put(out, STR(" HTTP/1.1\r\n"));
 }
 
+static bool is_left_to_config(const void *arg, struct str name)
+{
+    return is_set(arg, name);
+}
+
+// Of where the request came from, and its names.
+static bool put_descent(const struct writer *writer)
+{
+    const struct inject_input *input = writer->input;
+    const struct forwarded forwarded = {input->upstream, input->fields, input->peer, input->host};
+    if (!forwarded_put(&forwarded, is_left_to_config, input, writer->out))
+        return false;
+    if (input->request_id.len && !is_set(input, STR("X-Request-Id")) &&
+        !put_field(writer->out, STR("X-Request-Id"), input->request_id))
+        return false;
+    return !input->traceparent.len || is_set(input, STR("traceparent")) ||
+           put_field(writer->out, STR("traceparent"), input->traceparent);
+}
+
 static bool put_our_fields(const struct writer *writer)
 {
     const struct inject_input *input = writer->input;
     const struct config_headers *own = input->route ? &input->route->set_header : NULL;
-    return put_via(input, writer->out) && put_tokens(writer) &&
+    return put_via(input, writer->out) && put_descent(writer) && put_tokens(writer) &&
            (!input->proof.len || put_field(writer->out, STR("DPoP"), input->proof)) &&
            put_set(writer, &input->upstream->set_header, own) &&
-           (!own || put_set(writer, own, NULL)) && put_framing(input, writer->out);
+           (!own || put_set(writer, own, NULL)) && put_connection(input, writer->out) &&
+           put_trailer_names(input, writer->out) &&
+           (!input->has_hops || put_number(writer->out, STR("Max-Forwards"), input->hops_left)) &&
+           put_framing(input, writer->out);
 }
 
 bool inject_head(const struct inject_input *input, struct buf *out)
@@ -367,8 +457,33 @@ bool inject_head(const struct inject_input *input, struct buf *out)
     reserve(input, out);
     return put_request_line(input, out) &&
            // Host comes first (RFC 9110 7.2).
-           put_field(out, STR("Host"), str_of(input->upstream->url.authority)) &&
-           put_client_fields(&writer) && put_our_fields(&writer) && put(out, STR("\r\n"));
+           put_field(out, STR("Host"), host_of(input->upstream)) && put_client_fields(&writer) &&
+           put_our_fields(&writer) && put(out, STR("\r\n"));
+}
+
+static bool is_credential_field(const struct inject_input *input, struct str name)
+{
+    for (size_t i = 0; input->route && i < input->route->slot_count; i++)
+        if (inject_names_are_alike(str_of(input->route->slots[i]->credential->header), name))
+            return true;
+    return false;
+}
+
+bool inject_trailers(const struct inject_input *input, const struct fields *trailers,
+                     struct buf *out)
+{
+    struct writer writer = {.input = input, .out = out};
+    connection_names_init(&writer.connection, input->fields);
+    for (size_t i = 0; i < trailers->count; i++) {
+        const struct field *field = &trailers->items[i];
+        bool is_passed = trailer_may_pass(field->name) && !is_dropped(field->name) &&
+                         !connection_names_has(&writer.connection, field->name) &&
+                         !is_configured(&writer, field->name) &&
+                         !is_credential_field(input, field->name);
+        if (is_passed && !put_field(out, field->name, field->value))
+            return false;
+    }
+    return true;
 }
 
 bool inject_url(const struct inject_input *input, struct buf *out)
@@ -379,5 +494,5 @@ bool inject_url(const struct inject_input *input, struct buf *out)
     if (str_eq(plain.rest, STR("*"))) // about the server as a whole: RFC 9112 3.2.4
         plain.rest = STR("/");
     return put(out, url->is_https ? STR("https://") : STR("http://")) &&
-           put(out, str_of(url->authority)) && put_target(&plain, out);
+           put(out, host_of(input->upstream)) && put_target(&plain, out);
 }

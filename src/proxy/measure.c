@@ -117,5 +117,6 @@ void measure_end(struct measure *measure, int status, bool is_problem, bool is_c
     if (class && !is_complete)
         stat_add(&cell->broken, 1);
     stat_add(&cell->requests[class < TRAFFIC_CLASSES ? class : TRAFFIC_CLASSES - 1], 1);
-    histogram_add(&cell->total, measure->total_us);
+    if (class != 1) // how long a tunnel stays open says nothing about how fast answers are
+        histogram_add(&cell->total, measure->total_us);
 }

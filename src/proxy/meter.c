@@ -18,7 +18,7 @@ static size_t whole_lines(size_t size)
     return (size + STATS_LINE - 1) / STATS_LINE * STATS_LINE;
 }
 
-struct meter *meter_new(struct ledger *ledger, struct config *config)
+struct meter *meter_new(struct ledger *ledger, struct config *config, struct pool *const *pools)
 {
     struct meter *meter = mem_alloc(sizeof *meter);
     size_t cells = whole_lines(meter_cell_count(config) * sizeof(struct traffic));
@@ -30,6 +30,9 @@ struct meter *meter_new(struct ledger *ledger, struct config *config)
     meter->upstreams = (struct traffic_upstream *)(void *)(at + cells);
     meter->waiting = (uint64_t *)(void *)(at + cells + upstreams);
     meter->news = mem_array(config->upstream_count, sizeof *meter->news);
+    meter->connects = mem_array(config->upstream_count, sizeof *meter->connects);
+    for (size_t i = 0; pools && i < config->upstream_count; i++)
+        meter->connects[i] = pool_count(pools[i]).connects;
     meter->config = config_ref(config);
     meter->ledger = ledger;
     if (ledger)
@@ -41,6 +44,7 @@ void meter_dispose(struct meter *meter)
 {
     config_unref(meter->config);
     mem_free(meter->news);
+    mem_free(meter->connects);
     mem_free(meter->memory);
     mem_free(meter);
 }
@@ -62,7 +66,20 @@ void meter_sample(struct meter *meter, struct pool *const *pools)
         stat_set(&upstream->in_use, counts.in_use);
         stat_set(&upstream->connecting, counts.connecting);
         stat_set(&upstream->waiting, counts.waiting);
-        stat_set(&upstream->connects, counts.connects);
+        stat_add(&upstream->connects, counts.connects - meter->connects[i]);
+        meter->connects[i] = counts.connects;
+    }
+}
+
+void meter_end_samples(struct meter *meter, struct pool *const *pools)
+{
+    meter_sample(meter, pools);
+    for (size_t i = 0; i < meter->config->upstream_count; i++) {
+        struct traffic_upstream *upstream = &meter->upstreams[i];
+        stat_set(&upstream->idle, 0);
+        stat_set(&upstream->in_use, 0);
+        stat_set(&upstream->connecting, 0);
+        stat_set(&upstream->waiting, 0);
     }
 }
 
@@ -75,6 +92,8 @@ static enum traffic_failure failure_of(enum forward_error error)
         return TRAFFIC_TLS;
     case FORWARD_CONNECT_TIMEOUT:
         return TRAFFIC_CONNECT_TIMEOUT;
+    case FORWARD_BUSY:
+        return TRAFFIC_BUSY;
     case FORWARD_FIRST_BYTE_TIMEOUT:
         return TRAFFIC_FIRST_BYTE_TIMEOUT;
     case FORWARD_IDLE_TIMEOUT:
@@ -85,6 +104,8 @@ static enum traffic_failure failure_of(enum forward_error error)
         return TRAFFIC_MALFORMED;
     case FORWARD_HEAD_TOO_LARGE:
         return TRAFFIC_HEAD_TOO_LARGE;
+    case FORWARD_EXHAUSTED:
+        return TRAFFIC_EXHAUSTED;
     case FORWARD_LOCAL:
         break;
     }

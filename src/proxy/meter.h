@@ -19,6 +19,7 @@ struct meter {
     struct traffic_upstream *upstreams;
     uint64_t *waiting;       // by slot: exchanges that wait for its token
     struct meter_news *news; // by upstream
+    uint64_t *connects;      // by upstream: of the pool, as of the last look at it
     void *memory;
 };
 
@@ -37,11 +38,15 @@ static inline size_t meter_cell(const struct config *config, const struct config
 
 // Any thread; then the caller's. The ledger reads it from now on, until meter_free(), which may be
 // called on any thread when nobody writes any more: the ledger keeps what was counted.
-struct meter *meter_new(struct ledger *ledger, struct config *config) WARN_UNUSED;
+// pools: by upstream; what was counted of them before is not this meter's. NULL: there are none.
+struct meter *meter_new(struct ledger *ledger, struct config *config,
+                        struct pool *const *pools) WARN_UNUSED;
 void meter_free(struct meter *meter); // NULL is fine
 
 // What the pools say, once in a while: their counts are not worth a store with each request.
 void meter_sample(struct meter *meter, struct pool *const *pools);
+// For the last time: others look at these pools from now on.
+void meter_end_samples(struct meter *meter, struct pool *const *pools);
 
 // The upstream gave no answer, or not all of it. The ledger is told why, once a second at most for
 // each upstream. is_cut: within the body; else the error says which.

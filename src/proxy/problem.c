@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "proxy/page.h"
+
 #define BODY_MAX   4096
 #define DETAIL_MAX 900
 
@@ -11,7 +13,11 @@ static const struct problem_kind kinds[] = {
     {"malformed-request", "The request is malformed", "http_request_error"},
     {"bad-target", "The request target is not acceptable", "http_request_error"},
     {"ambiguous-path", "Servers would read this path in different ways", "http_request_error"},
+    {"ambiguous-method", "Servers would take this for another method", "http_request_error"},
     {"body-too-large", "The request body is too large", "http_request_denied"},
+    {"client-timeout", "The client took too long to send its request", "http_request_error"},
+    {"too-many-connections", "This client has too many connections", "http_request_denied"},
+    {"overloaded", "bearerd is at its limits", "http_request_denied"},
     {"connect-not-supported", "CONNECT is not supported", "http_request_denied"},
     {"method-not-allowed", "This method is not forwarded", "http_request_denied"},
     {"host-not-allowed", "This Host is not allowed", "http_request_denied"},
@@ -34,6 +40,7 @@ static const struct problem_kind kinds[] = {
     {"upstream-tls", "The upstream's TLS cannot be trusted", "tls_certificate_error"},
     {"upstream-connect-timeout", "The upstream did not accept a connection in time",
      "connection_timeout"},
+    {"upstream-busy", "The upstream has no connection to spare", "connection_limit_reached"},
     {"upstream-timeout", "The upstream did not answer in time", "http_response_timeout"},
     {"upstream-closed", "The upstream closed the connection", "http_response_incomplete"},
     {"upstream-malformed", "The upstream's response is malformed", "http_protocol_error"},
@@ -73,35 +80,52 @@ static bool append_quoted(struct buf *out, const char *text)
     return ok && buf_append_char(out, '"');
 }
 
+// The id is made of characters that stand for themselves in JSON.
+static bool append_id(struct buf *out, struct str id)
+{
+    return !id.len || (buf_append(out, STR(",\"request_id\":\"")) && buf_append(out, id) &&
+                       buf_append(out, STR("\"")));
+}
+
 static bool append_body(struct buf *out, const struct problem *problem,
-                        const struct problem_kind *kind)
+                        const struct problem_kind *kind, struct str id)
 {
     return buf_printf(out, "{\"type\":\"urn:bearerd:problem:%s\",\"title\":", kind->type) &&
            append_quoted(out, kind->title) &&
            buf_printf(out, ",\"status\":%d,\"detail\":", problem->status) &&
-           append_quoted(out, problem->detail) && buf_append(out, STR("}\n"));
+           append_quoted(out, problem->detail) && append_id(out, id) && buf_append(out, STR("}\n"));
 }
 
 static bool add_challenge(struct fields *fields, int status)
 {
     if (status == 401)
-        return fields_add(fields, STR("WWW-Authenticate"), STR("Bearer realm=\"bearerd\""));
+        // Named after the field to send, as the schemes of Authorization would be of no use.
+        return fields_add(fields, STR("WWW-Authenticate"), STR("X-Bearerd-Key realm=\"bearerd\""));
     if (status == 407)
         return fields_add(fields, STR("Proxy-Authenticate"), STR("Basic realm=\"bearerd\""));
     if (status == 405)
-        return fields_add(fields, STR("Allow"),
-                          STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        return fields_add(fields, STR("Allow"), STR(PROBLEM_METHODS));
     return true;
 }
 
-void problem_reply(struct request *request, const struct problem *problem, struct buf *storage)
+// What follows a refused CONNECT or Upgrade may be of another protocol: never a request (RFC 9931).
+// And who sends nonsense (a CR inside the target, say) may mean something else by what follows,
+// too. For HTTP/1.0 see RFC 9112 9.3.
+static bool is_last(const struct request *request, int status)
+{
+    return status == 400 || request->minor == 0 || str_eq(request->method, STR("CONNECT")) ||
+           fields_find(&request->fields, STR("Upgrade"));
+}
+
+void problem_reply(struct request *request, const struct problem *problem,
+                   const struct problem_about *about, struct buf *storage)
 {
     const struct problem_kind *kind = kind_find(problem->type);
     struct fields *fields = mem_alloc(sizeof *fields);
     char retry_after[24];
     buf_init(storage, BODY_MAX);
     // The body first, then the field's value, in one buffer that cannot grow past its ceiling.
-    bool ok = append_body(storage, problem, kind);
+    bool ok = append_body(storage, problem, kind, about->request_id);
     size_t body_len = storage->len;
     ok = ok && buf_printf(storage, "bearerd; error=%s; details=", kind->proxy_error) &&
          append_quoted(storage, problem->detail);
@@ -109,7 +133,8 @@ void problem_reply(struct request *request, const struct problem *problem, struc
     ok = ok && fields_add(fields, STR("Content-Type"), STR("application/problem+json")) &&
          fields_add(fields, STR("Cache-Control"), STR("no-store")) &&
          fields_add(fields, STR("Proxy-Status"), proxy_status) &&
-         add_challenge(fields, problem->status);
+         add_challenge(fields, problem->status) &&
+         (!about->origin.len || page_add(fields, about->origin));
     if (ok && problem->retry_after_s) {
         snprintf(retry_after, sizeof retry_after, "%llu",
                  (unsigned long long)problem->retry_after_s);
@@ -120,10 +145,7 @@ void problem_reply(struct request *request, const struct problem *problem, struc
         .fields = fields,
         .is_whole = true,
         .body = {storage->ptr, ok ? body_len : 0},
-        // What follows a refused CONNECT or Upgrade may be of another protocol: never a request
-        // (RFC 9931).
-        .close = str_eq(request->method, STR("CONNECT")) ||
-                 fields_find(&request->fields, STR("Upgrade")),
+        .close = problem->close || is_last(request, problem->status),
     };
     request_reply(request, &reply);
     mem_free(fields);

@@ -88,6 +88,27 @@ static size_t merge_slashes(struct str path, char *out)
     return len;
 }
 
+// What stands behind two slashes is a host to those who take the target for a URL relative to their
+// own (the standard's URL parser, Python's urlsplit): "//x/a" is "/a", and so is "///x/a".
+static size_t cut_authority(struct str path, char *out)
+{
+    size_t at = 0;
+    if (path.len < 2 || path.ptr[1] != '/') {
+        memcpy(out, path.ptr, path.len);
+        return path.len;
+    }
+    while (at < path.len && path.ptr[at] == '/')
+        at++;
+    while (at < path.len && path.ptr[at] != '/')
+        at++;
+    if (at == path.len) {
+        out[0] = '/';
+        return 1;
+    }
+    memcpy(out, path.ptr + at, path.len - at);
+    return path.len - at;
+}
+
 static struct str segment_at(struct str path, size_t slash)
 {
     struct str rest = str_from(path, slash + 1);
@@ -169,10 +190,10 @@ static const struct transform decoders[] = {
 };
 
 static const struct transform transforms[] = {
-    {remove_dots_rfc, HAS_DOT_END},           {remove_dots_bare, HAS_DOT_END},
-    {merge_slashes, HAS_DOUBLE_SLASH},        {cut_parameters, HAS_SEMICOLON},
-    {backslash_to_slash, HAS_BACKSLASH},      {cut_at_query, HAS_QUERY},
-    {cut_tails, HAS_DOT_END | HAS_SPACE_END},
+    {remove_dots_rfc, HAS_DOT_END},    {remove_dots_bare, HAS_DOT_END},
+    {merge_slashes, HAS_DOUBLE_SLASH}, {cut_authority, HAS_DOUBLE_SLASH},
+    {cut_parameters, HAS_SEMICOLON},   {backslash_to_slash, HAS_BACKSLASH},
+    {cut_at_query, HAS_QUERY},         {cut_tails, HAS_DOT_END | HAS_SPACE_END},
 };
 
 #define DECODE_DEPTH 2

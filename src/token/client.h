@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What all slots of a credential have in common while they ask for tokens: where the token endpoint
 // is, which of two secrets works, the key that tokens are bound to and the nonce its proofs need
-// (RFC 9449 8). One object per credential, made when it is first needed; the control thread's.
+// (RFC 9449 8). One object per credential, made when it is first needed, counted; it outlives a
+// configuration when the next one has the same credential. The control thread's.
 #ifndef TOKEN_CLIENT_H
 #define TOKEN_CLIENT_H
 
@@ -14,6 +15,8 @@ struct fetcher;
 
 struct client {
     struct list link;
+    unsigned refs;         // the registry's, and one for each source that uses it
+    struct config *config; // the credential's, referenced; NULL in tests
     const struct config_credential *credential;
     struct discovery *discovery;
     bool prefers_next;              // client_secret_next was the last one that worked
@@ -23,7 +26,13 @@ struct client {
 
 struct clients *clients_new(struct loop *loop, struct fetcher *fetcher) WARN_UNUSED;
 void clients_free(struct clients *clients); // after the sources that use it; NULL is fine
+// A new reference. The credential is one of the configuration last turned to.
 struct client *clients_get(struct clients *clients, const struct config_credential *credential);
+void client_unref(struct client *client);
+// From now on credentials are those of this configuration. Of one that asks the same authorization
+// server in the same way what is known stays known; one that has gone, or is another under the same
+// name, is left to the sources that use it.
+void clients_turn_to(struct clients *clients, struct config *config);
 // The key that tokens of this credential are bound to, borrowed: for judging a stored token. NULL:
 // bearer tokens, or the key cannot be read (which is logged).
 struct jose_key *clients_binding(struct clients *clients,

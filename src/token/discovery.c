@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "http/fetch.h"
 #include "token/fetch_failure.h"
 #include "token/grant_error.h"
 #include "token/metadata.h"
 #include "token/pace.h"
+#include "token/post.h"
 
 const struct discovery_times discovery_times_default = {
     .age_min_ms = UINT64_C(5) * 60 * 1000,
@@ -228,19 +228,13 @@ static bool start_fetch(struct discovery *discovery, struct err *err)
 {
     static const char *const headers[] = {"Accept: application/json",
                                           "User-Agent: bearerd/" BEARERD_VERSION, NULL};
-    const struct config_credential *credential = discovery->credential;
     if (!discovery->url)
         return err_set(err, "the issuer is not a usable URL");
-    struct fetch_request request = {.method = "GET",
-                                    .url = discovery->url,
-                                    .headers = headers,
-                                    .ca_file = credential->tls.ca_file,
-                                    .cert_file = credential->tls.cert_file,
-                                    .key_file = credential->tls.key_file,
-                                    .proxy = credential->proxy,
-                                    .connect_timeout_ms = credential->connect_timeout_ms,
-                                    .timeout_ms = credential->timeout_ms,
-                                    .body_max = METADATA_BODY_MAX};
+    struct fetch_request request = post_settings(discovery->credential);
+    request.method = "GET";
+    request.url = discovery->url;
+    request.headers = headers;
+    request.body_max = METADATA_BODY_MAX;
     discovery->fetch = fetch_start(discovery->fetcher, &request, on_response, discovery, err);
     return discovery->fetch != NULL;
 }
@@ -341,6 +335,11 @@ struct discovery *discovery_new_of(struct loop *loop, struct fetcher *fetcher,
     task_init(&discovery->local_task, on_local_task);
     list_init(&discovery->waiters);
     return discovery;
+}
+
+void discovery_turn_to(struct discovery *discovery, const struct config_credential *credential)
+{
+    discovery->credential = credential;
 }
 
 void discovery_free(struct discovery *discovery)

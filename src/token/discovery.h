@@ -16,6 +16,9 @@ struct pace;
 struct discovery *discovery_new(struct loop *loop, struct fetcher *fetcher,
                                 const struct config_credential *credential) WARN_UNUSED;
 void discovery_free(struct discovery *discovery); // cancels; NULL is fine
+// The same credential in another configuration: its issuer, and whether it shows a certificate, are
+// as before.
+void discovery_turn_to(struct discovery *discovery, const struct config_credential *credential);
 
 // How long metadata are kept: as their server says, within these. And how often it is asked after
 // failures.

@@ -135,6 +135,19 @@ static char *details_difference(const json_t *granted, const char *asked_text)
 
 // -- response ----------------------------------------------------------------------------------
 
+// Asking again will hardly bring more.
+static struct token_failure *fewer_failure(const struct grant_answer *answer, const char *granted)
+{
+    char text[500];
+    snprintf(text, sizeof text,
+             "the token lacks scopes that were asked for (granted_scopes = refuse): asked for "
+             "'%.160s', granted '%.160s' (%s)",
+             answer->slot->scope, granted, answer->server);
+    struct token_failure *failure = token_failure_new(FAILURE_REFUSED, text);
+    failure->status = answer->status;
+    return failure;
+}
+
 // The type that should have come; NULL when it did.
 static const char *type_refusal(const struct grant_answer *answer, struct str type)
 {
@@ -166,8 +179,15 @@ static void take_token(const struct grant_answer *answer, const json_t *object,
         out->failure = grant_error_malformed(answer, why);
         return;
     }
+    struct str scope = document_text(object, "scope");
     out->lifetime_ms = lifetime_of(object);
-    out->granted_scope = scope_difference(document_text(object, "scope"), answer->slot->scope);
+    out->granted_scope = scope_difference(scope, answer->slot->scope);
+    if (out->granted_scope && answer->slot->credential->granted_scopes == GRANTED_REFUSE &&
+        !has_all_words(scope, str_of(answer->slot->scope))) {
+        out->failure = fewer_failure(answer, out->granted_scope);
+        buf_clear(&out->value);
+        return;
+    }
     out->granted_details = details_difference(json_object_get(object, "authorization_details"),
                                               answer->slot->authorization_details);
 }

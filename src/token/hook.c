@@ -23,7 +23,7 @@ struct hook_count { // of a credential that has a hook, or had one
 struct hook {
     struct list link; // in hooks->waiting or hooks->running
     struct hooks *hooks;
-    const void *slot;         // which one; never looked into
+    uint64_t slot;            // which one
     struct hook_stats *stats; // its credential's
     char *credential, *scope, *command;
     uint64_t timeout_ms;
@@ -49,7 +49,7 @@ static void hook_free(struct hook *hook)
     mem_free(hook);
 }
 
-static struct hook *find(struct list *in, const void *slot)
+static struct hook *find(struct list *in, uint64_t slot)
 {
     for (struct list *link = in->next; link != in; link = link->next) {
         struct hook *hook = CONTAINER_OF(link, struct hook, link);
@@ -188,21 +188,24 @@ static void run_next(struct hooks *hooks)
 
 // -- interface ---------------------------------------------------------------------------------
 
-void hooks_run(struct hooks *hooks, const struct config_slot *slot, const struct token *token)
+void hooks_run(struct hooks *hooks, uint64_t id, const struct config_slot *slot,
+               const struct token *token)
 {
     const struct config_credential *credential = slot->credential;
     if (!credential->on_token_update)
         return;
-    struct hook *hook = find(&hooks->waiting, slot);
+    struct hook *hook = find(&hooks->waiting, id);
     if (hook) {
         token_unref(hook->token);
+        mem_free(hook->command);
         hook->token = token_ref(token);
+        hook->command = mem_strdup(credential->on_token_update); // a reload may have changed it
         hook->stats->replaced++;
         return;
     }
     hook = mem_alloc(sizeof *hook);
     *hook = (struct hook){.hooks = hooks,
-                          .slot = slot,
+                          .slot = id,
                           .stats = stats_of(hooks, credential->name),
                           .credential = mem_strdup(credential->name),
                           .scope = mem_strdup(slot->scope ? slot->scope : ""),

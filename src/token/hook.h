@@ -20,8 +20,10 @@ struct hooks;
 struct hooks *hooks_new(struct loop *loop) WARN_UNUSED;
 void hooks_free(struct hooks *hooks); // kills those that run; NULL is fine
 // No-op when the slot's credential has no hook. While one of the same slot still runs, only the
-// newest token waits for its turn. What is needed of the slot is copied.
-void hooks_run(struct hooks *hooks, const struct config_slot *slot, const struct token *token);
+// newest token waits for its turn. id: which slot, for a configuration's life and beyond. What is
+// needed of the slot is copied.
+void hooks_run(struct hooks *hooks, uint64_t id, const struct config_slot *slot,
+               const struct token *token);
 
 struct hook_stats {
     uint64_t runs, failures, replaced;

@@ -17,10 +17,11 @@
 
 struct fetcher;
 struct keeper;
+struct keeper_set; // the slots of one configuration, as the views of its proxies know them
 struct source;
 struct view;
 
-// The config is referenced; its slots are the keeper's. Nothing is fetched before it is wanted.
+// The config is referenced; its slots become the keeper's. Nothing is fetched before it is wanted.
 // Control thread.
 struct keeper *keeper_new(struct loop *loop, struct config *config, struct err *err) WARN_UNUSED;
 // Cancels what is under way; after all views are gone. Notes still on their way are harmless,
@@ -38,6 +39,15 @@ struct keeper_parts {
 struct keeper *keeper_new_of(struct loop *loop, struct config *config,
                              const struct keeper_parts *parts, struct err *err) WARN_UNUSED;
 
+// Takes another configuration into force. Slots of the same identity (DPoP keys and secrets
+// included) go on: token, back-off, generation, DPoP key, a fetch under way. A hold-off after a
+// refusal ends. Slots that only the configuration before has live on for the views that were made
+// while it was in force, but are not renewed; they are wiped with the last of those. The store is
+// changed if its settings or keys are others. False: the new store cannot be used; nothing has
+// changed. Control thread.
+bool keeper_reload(struct keeper *keeper, struct config *config, struct err *err) WARN_UNUSED;
+size_t keeper_slot_count(const struct keeper *keeper);
+
 // What views tell it; any thread (they are posted to the keeper's loop).
 enum keeper_note {
     KEEPER_WANT,    // a request waits: answered with a token or a failure, to all views
@@ -45,23 +55,25 @@ enum keeper_note {
     KEEPER_DUE,     // a request met a token past its soft expiry
     KEEPER_REFUSED, // through keeper_tell_refused() alone
 };
-void keeper_tell(struct keeper *keeper, size_t slot, enum keeper_note note);
+void keeper_tell(struct keeper_set *set, size_t slot, enum keeper_note note);
 // An upstream refused the token of this generation. Answered to all views with a newer token, or
 // with the same one again: there is none newer.
-void keeper_tell_refused(struct keeper *keeper, size_t slot, uint64_t generation);
+void keeper_tell_refused(struct keeper_set *set, size_t slot, uint64_t generation);
 
-// Internal to token/: a view's registration, on the control thread while the view's loop does not
-// run. Tokens already there are published to it at once.
-void keeper_attach(struct keeper *keeper, struct view *view);
-void keeper_detach(struct keeper *keeper, struct view *view);
+// Internal to token/: a view joins those of the configuration in force, whose set is returned, and
+// leaves them again. Tokens already there are published to it at once. Control thread.
+struct keeper_set *keeper_attach(struct keeper *keeper, struct view *view) WARN_UNUSED;
+void keeper_detach(struct keeper_set *set, struct view *view);
+struct loop *keeper_loop(const struct keeper *keeper);
 
 // For the demo, `token` and status pages: calls on_done once, later, on the keeper's loop, with the
-// slot's token, fetched if need be, or the failure; the other one is NULL, both borrowed for the
-// call. Control thread. No cancelling: arg must live as long as the keeper.
-void keeper_get(struct keeper *keeper, size_t slot,
-                void (*on_done)(void *arg, const struct token *token,
-                                const struct token_failure *failure),
-                void *arg);
+// slot's token, fetched if need be, or the failure. The slot is one of the configuration in force,
+// as in the functions below. Control thread. No cancelling: arg must live as long as the keeper.
+void keeper_get(struct keeper *keeper, size_t slot, token_done_fn *on_done, void *arg);
+// The same after the token of that generation was refused, as keeper_tell_refused() tells: one that
+// is not newer says that there is none.
+void keeper_get_newer(struct keeper *keeper, size_t slot, uint64_t generation,
+                      token_done_fn *on_done, void *arg);
 
 // Fetches at once, and again whenever need be, the tokens of all credentials that are required,
 // whether or not a request uses them. Control thread.

@@ -5,7 +5,7 @@
 
 static const struct keeper_slot *slot_at(const struct keeper *keeper, size_t slot)
 {
-    return &keeper->slots[slot];
+    return keeper->set->places[slot].slot;
 }
 
 struct keeper_stats keeper_stats(const struct keeper *keeper, size_t slot)
@@ -54,8 +54,8 @@ void keeper_set_listener(struct keeper *keeper,
 
 void keeper_keep_required(struct keeper *keeper)
 {
-    for (size_t i = 0; i < keeper->slot_count; i++) {
-        struct keeper_slot *slot = &keeper->slots[i];
+    for (size_t i = 0; i < keeper_slot_count(keeper); i++) {
+        struct keeper_slot *slot = keeper->set->places[i].slot;
         slot->is_kept = slot->config->credential->required;
         slot_step(slot);
     }

@@ -42,6 +42,7 @@ static void slot_answer_gets(struct keeper_slot *slot, const struct token *token
     while ((link = list_take_first(&batch))) {
         struct keeper_get *get = CONTAINER_OF(link, struct keeper_get, link);
         get->on_done(get->arg, token, failure);
+        keeper_set_unref(get->set);
         mem_free(get);
     }
 }
@@ -49,9 +50,12 @@ static void slot_answer_gets(struct keeper_slot *slot, const struct token *token
 void slot_publish(struct keeper_slot *slot, const struct token *token,
                   const struct token_failure *failure)
 {
-    struct keeper *keeper = slot->keeper;
-    for (size_t i = 0; i < keeper->view_count; i++)
-        view_publish(keeper->views[i].view, slot->config->index, token, failure);
+    for (struct list *link = slot->places.next; link != &slot->places; link = link->next) {
+        const struct keeper_place *place = CONTAINER_OF(link, struct keeper_place, link);
+        const struct keeper_set *set = place->set;
+        for (size_t i = 0; i < set->view_count; i++)
+            view_publish(set->views[i], (size_t)(place - set->places), token, failure);
+    }
     if (!token && !failure)
         return;
     slot->is_wanted = false;
@@ -79,7 +83,8 @@ static void slot_log_token(const struct keeper_slot *slot, const char *scope_bef
              F_NUM("lifetime_s", (token->expires_ms - token->fetched_ms + 500) / 1000),
              F_NUM("took_ms", token->fetch_us / 1000), F_TEXT("reason", slot->reason));
     const char *granted = token->granted_scope;
-    if (granted && (!scope_before || strcmp(granted, scope_before) != 0))
+    bool is_accepted = slot->config->credential->granted_scopes == GRANTED_ACCEPT;
+    if (granted && !is_accepted && (!scope_before || strcmp(granted, scope_before) != 0))
         log_warn("token.scope", F_TEXT("credential", name), F_TEXT("asked", slot->config->scope),
                  F_TEXT("granted", granted));
     if (slot->failed_count)
@@ -131,6 +136,7 @@ static struct token *slot_make_token(const struct keeper_slot *slot,
     struct token *token =
         token_new(result->value, credential->header, result->binding ? "DPoP" : credential->prefix);
     token_schedule(&times, &token->soft_ms, &token->hard_ms);
+    token->sent_ms = times.sent_ms;
     token->expires_ms = times.sent_ms + times.lifetime_ms;
     token->fetched_ms = keeper_now_ms();
     token->fetch_us = clock_boottime_us() - slot->started_us;
@@ -141,6 +147,13 @@ static struct token *slot_make_token(const struct keeper_slot *slot,
     token->binding = result->binding ? jose_key_ref(result->binding) : NULL;
     token->idle_ttl_ms = credential->idle_ttl_ms;
     return token;
+}
+
+// What is in the store has been told of: one that should be, and is not here, is not put there.
+static bool is_for_store(const struct keeper_slot *slot, const struct source_result *result)
+{
+    return !result->is_configured &&
+           (slot->keeper->hooks || !slot->config->credential->on_token_update);
 }
 
 static void slot_take_token(struct keeper_slot *slot, const struct source_result *result,
@@ -174,12 +187,12 @@ static void slot_take_token(struct keeper_slot *slot, const struct source_result
     token_failure_unref(slot->failure);
     slot->failure = NULL;
     slot_publish(slot, token, NULL);
-    if (!is_stored && !result->is_configured)
-        slot_tell_store(slot, token);
+    if (!is_stored)
+        slot_tell_store(slot, is_for_store(slot, result) ? token : NULL);
     // Who fetched it tells of it: not again for one that came from the store, or is told by the
     // configuration.
     if (is_new && !is_stored && !result->is_configured && slot->keeper->hooks)
-        hooks_run(slot->keeper->hooks, slot->config, token);
+        hooks_run(slot->keeper->hooks, slot->id, slot->config, token);
     token_unref(before);
 }
 
@@ -209,6 +222,7 @@ static void slot_fetch(struct keeper_slot *slot)
 {
     slot->is_fetching = true;
     slot->started_us = clock_boottime_us();
+    slot_identify(slot->config, slot->identity);
     slot->reason = !slot->token       ? "cold"
                    : slot->is_refused ? "refused"
                    : slot->is_due     ? "due"
@@ -244,31 +258,41 @@ static uint64_t retry_at_ms(const struct keeper_slot *slot)
     return slot->failure ? slot->failure->retry_at_ms : 0;
 }
 
-// A refusal ends early when the secret it was about has changed. Those who were told to stay away
-// are told that it is over.
-static void slot_recheck(struct keeper_slot *slot, uint64_t now)
+// Those who were told to stay away are told that it is over.
+void slot_end_hold_off(struct keeper_slot *slot)
 {
-    const struct source_ops *ops = slot->source->ops;
-    if (!slot->failure || slot->failure->kind != FAILURE_REFUSED || now >= retry_at_ms(slot) ||
-        !ops->has_changed || !ops->has_changed(slot->source))
-        return;
     struct token_failure *over = token_failure_new(FAILURE_REFUSED, slot->failure->text);
     over->status = slot->failure->status;
     memcpy(over->error, slot->failure->error, sizeof over->error);
-    over->retry_at_ms = now;
+    over->retry_at_ms = keeper_now_ms();
     token_failure_unref(slot->failure);
     slot->failure = over;
     if (!slot->token)
         slot_publish(slot, NULL, over);
 }
 
+bool slot_is_held_off(const struct keeper_slot *slot)
+{
+    return slot->failure && slot->failure->kind == FAILURE_REFUSED &&
+           keeper_now_ms() < slot->failure->retry_at_ms;
+}
+
+// A refusal ends early when the secret it was about has changed.
+static void slot_recheck(struct keeper_slot *slot)
+{
+    const struct source_ops *ops = slot->source->ops;
+    if (slot_is_held_off(slot) && ops->has_changed && ops->has_changed(slot->source))
+        slot_end_hold_off(slot);
+}
+
 // The earliest moment at which a fetch is both wished for and allowed; NEVER if nobody wishes.
 static uint64_t slot_fetch_at_ms(const struct keeper_slot *slot)
 {
-    bool is_wanted = slot->is_wanted || slot->is_kept, is_used = slot->is_used || slot->is_kept;
-    uint64_t at = is_wanted && !slot->token ? 0
-                  : slot->token && is_used  ? slot->token->soft_ms
-                                            : NEVER;
+    bool is_kept = slot->is_kept && !slot->is_retired;
+    bool is_worth_renewing = slot->token && (slot->is_used || is_kept) && !slot->is_retired;
+    uint64_t at = (slot->is_wanted || is_kept) && !slot->token ? 0
+                  : is_worth_renewing                          ? slot->token->soft_ms
+                                                               : NEVER;
     if (at < slot->floor_ms)
         at = slot->floor_ms;
     if (slot->is_refused) // has a pace of its own
@@ -339,7 +363,7 @@ void slot_be_refused(struct keeper_slot *slot, uint64_t generation)
 static void on_slot_timer(struct timer *timer)
 {
     struct keeper_slot *slot = CONTAINER_OF(timer, struct keeper_slot, timer);
-    slot_recheck(slot, keeper_now_ms());
+    slot_recheck(slot);
     slot_step(slot);
 }
 
@@ -357,8 +381,11 @@ void slot_fini(struct keeper_slot *slot)
         slot->source->ops->cancel(slot->source);
     slot_leave_store(slot);
     slot->source->ops->free(slot->source);
-    while ((link = list_take_first(&slot->gets)))
-        mem_free(CONTAINER_OF(link, struct keeper_get, link));
+    while ((link = list_take_first(&slot->gets))) {
+        struct keeper_get *get = CONTAINER_OF(link, struct keeper_get, link);
+        keeper_set_unref(get->set);
+        mem_free(get);
+    }
     token_unref(slot->token);
     token_failure_unref(slot->failure);
 }

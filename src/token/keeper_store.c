@@ -1,111 +1,34 @@
 // SPDX-License-Identifier: MIT
 // A slot's dealings with the store: before a fetch, whether another process has the token or is
-// getting it; after one, that it is there. Here the clock that stops (boot time, in tokens) and the
-// in the store) meet. A token that is bound to a key is of use only with that key: those of a key
-// made for this run stay in memory, those of a configured one are stored with its thumbprint.
+// getting it; after one, that it is there. Here the clock that nobody sets (boot time, in tokens)
+// and the one that all machines share (UTC, in the store) meet. A token that is bound to a key is
+// of use only with that key: those of a key made for this run stay in memory, those of a configured
+// one are stored with its thumbprint.
 #include <string.h>
 
-#include "base/file.h"
-#include "config/secret.h"
-#include "config/template.h"
 #include "token/client.h"
 #include "token/jose.h"
 #include "token/keeper_private.h"
 
-#define WAIT_MS      20000 // for another process's fetch
-#define IDENTITY_MAX ((size_t)16 * SECRET_MAX)
+#define WAIT_MS 20000 // for another process's fetch
 
-// What a command answers may depend on the machine, an assertion in a file on the pod; and of a
-// token that dies unused nobody can tell from the store whether it still lives.
+// A configured token is at hand; what the grant fetches when it is over is like any other.
 static bool is_storeable(const struct keeper_slot *slot)
 {
-    bool ok = slot->keeper->store != NULL;
-    for (const struct config_slot *each = slot->config; ok && each; each = each->authoriser) {
-        const struct config_credential *credential = each->credential;
-        bool is_known = credential->source == SOURCE_OAUTH || credential->source == SOURCE_LOGIN;
-        ok = is_known && credential->auth_method != AUTH_ASSERTION_FILE &&
-             !credential->idle_ttl_ms && (!credential->dpop || credential->dpop_key);
-    }
-    return ok;
-}
-
-// -- whose token it is -------------------------------------------------------------------------
-// All that the client shows when it asks, each with its length in front: with another secret, or
-// another certificate under the same name, it is another client (T01, T02).
-
-static bool add_bytes(struct buf *out, struct str bytes)
-{
-    return buf_printf(out, "%zu:", bytes.len) && buf_append(out, bytes);
-}
-
-static bool add_secret(struct buf *out, const struct secret *secret)
-{
-    struct buf value;
-    buf_init(&value, SECRET_MAX);
-    bool ok = (!secret || secret_read(secret, &value, NULL)) && add_bytes(out, buf_str(&value));
-    buf_fini(&value);
-    return ok;
-}
-
-static bool add_file(struct buf *out, const char *path)
-{
-    struct buf bytes;
-    buf_init(&bytes, SECRET_MAX);
-    bool ok = (!path || file_read(path, &bytes, NULL)) && add_bytes(out, buf_str(&bytes));
-    buf_fini(&bytes);
-    return ok;
-}
-
-static bool add_reference(struct buf *out, struct str reference)
-{
-    char *text = str_dup(reference);
-    struct secret *secret = secret_new(text, NULL);
-    bool ok = secret && add_secret(out, secret);
-    secret_free(secret);
-    mem_free(text);
-    return ok;
-}
-
-static bool add_template(struct buf *out, const char *template)
-{
-    struct str rest = str_of(template), before, reference;
-    bool ok = true;
-    while (ok && rest.len && template_next(&rest, &before, &reference))
-        ok = add_reference(out, reference);
-    return ok;
-}
-
-// Of the slot, and of those whose tokens authorise its own login (config: no circle).
-static bool add_identity(struct buf *out, const struct config_slot *slot)
-{
-    bool ok = true;
-    for (; ok && slot; slot = slot->authoriser) {
-        const struct config_credential *credential = slot->credential;
-        ok = add_secret(out, credential->client_secret) &&
-             add_secret(out, credential->signing_key) && add_secret(out, credential->token) &&
-             add_file(out, credential->tls.cert_file) && add_template(out, credential->login.body);
-    }
-    return ok;
-}
-
-// False: something of it cannot be read, and so no entry can be known as ours.
-static bool slot_key(const struct keeper_slot *slot, char out[STORE_KEY_LEN + 1])
-{
-    struct buf identity;
-    buf_init(&identity, IDENTITY_MAX);
-    bool ok = add_identity(&identity, slot->config);
-    if (ok)
-        store_key_of(slot->config, buf_str(&identity), out);
-    buf_fini(&identity);
+    const struct config_credential *credential = slot->config->credential;
+    bool ok = slot->keeper->store &&
+              (credential->source != SOURCE_STATIC || source_static_is_over(credential));
+    for (const struct config_slot *each = slot->config; ok && each; each = each->authoriser)
+        ok = config_credential_is_storeable(each->credential);
     return ok;
 }
 
 // -- the store ---------------------------------------------------------------------------------
 
-static uint64_t since_ms(int64_t then_s)
+// A moment of the boot clock in UTC.
+static int64_t utc_ms(uint64_t at_ms)
 {
-    int64_t ago_s = clock_realtime_s() - then_s;
-    return ago_s > 0 ? (uint64_t)ago_s * 1000 : 0;
+    return clock_realtime_ms() + (int64_t)at_ms - (int64_t)keeper_now_ms();
 }
 
 // The key a stored token is bound to. False: it is not the key of today.
@@ -120,6 +43,11 @@ static bool slot_binding(const struct keeper_slot *slot, const struct store_reco
     return *out_key && record->binding && !strcmp(record->binding, jose_key_thumbprint(*out_key));
 }
 
+static uint64_t above_zero(int64_t number)
+{
+    return number > 0 ? (uint64_t)number : 0;
+}
+
 static void on_acquired(void *arg, enum store_answer answer, const struct store_record *record)
 {
     struct keeper_slot *slot = arg;
@@ -129,52 +57,49 @@ static void on_acquired(void *arg, enum store_answer answer, const struct store_
         return;
     }
     slot->lease = LEASE_NONE;
-    struct jose_key *binding;
-    if (!slot_binding(slot, record, &binding)) {
+    // A machine may be younger than the token, or its clock behind another's.
+    int64_t utc_now_ms = clock_realtime_ms();
+    uint64_t now_ms = keeper_now_ms();
+    uint64_t ago_ms = above_zero(utc_now_ms - store_record_sent_ms(record));
+    uint64_t left_ms = above_zero(store_record_expires_ms(record) - utc_now_ms);
+    uint64_t sent_ms = ago_ms < now_ms ? now_ms - ago_ms : 0;
+    struct source_result result = {
+        .value = buf_str(&record->value),
+        .sent_ms = sent_ms,
+        .lifetime_ms = now_ms - sent_ms + left_ms,
+        .granted_scope = record->granted_scope,
+    };
+    // The last moments of its use may have passed on the way here.
+    if (left_ms <= token_skew_ms(slot->config->credential->clock_skew_ms, result.lifetime_ms) ||
+        !slot_binding(slot, record, &result.binding)) {
         slot_ask_source(slot);
         return;
     }
-    // A machine may be younger than the token.
-    uint64_t now_ms = keeper_now_ms(), ago_ms = since_ms(record->sent_s);
-    uint64_t sent_ms = ago_ms < now_ms ? now_ms - ago_ms : 0;
-    int64_t left_s = record->expires_s - clock_realtime_s();
-    struct source_result result = {
-        .binding = binding,
-        .value = buf_str(&record->value),
-        .sent_ms = sent_ms,
-        .lifetime_ms = now_ms - sent_ms + (left_s > 0 ? (uint64_t)left_s : 0) * 1000,
-        .granted_scope = record->granted_scope,
-    };
     slot->reason = "store";
     slot_take_result(slot, &result, true);
 }
 
 void slot_ask_store(struct keeper_slot *slot)
 {
-    if (!is_storeable(slot) || !slot_key(slot, slot->store_key)) {
+    if (!is_storeable(slot) || !slot_store_key(slot->config, slot->store_key)) {
         slot_ask_source(slot);
         return;
     }
-    // Newer than ours, and good for longer than the clocks may differ.
-    int64_t now_s = clock_realtime_s();
-    int64_t newer_than_s = now_s + (int64_t)(slot->config->credential->clock_skew_ms / 1000) + 1;
+    struct store_wish wish = {.clock_skew_ms = slot->config->credential->clock_skew_ms,
+                              .wait_ms = WAIT_MS};
     if (slot->token) {
-        int64_t ours_s =
-            now_s + ((int64_t)slot->token->expires_ms - (int64_t)keeper_now_ms()) / 1000;
-        newer_than_s = ours_s + 1 > newer_than_s ? ours_s + 1 : newer_than_s;
+        wish.newer_than_ms = utc_ms(slot->token->expires_ms);
+        memcpy(wish.known, slot->token->fingerprint, sizeof wish.known);
     }
     slot->lease = LEASE_ASKED;
-    store_acquire(slot->keeper->store, slot->store_key, newer_than_s, WAIT_MS, on_acquired, slot);
+    store_acquire(slot->keeper->store, slot->store_key, &wish, on_acquired, slot);
 }
 
 static void slot_put(const struct keeper_slot *slot, const char *key, const struct token *token)
 {
     struct store_record record;
     store_record_init(&record);
-    int64_t now_s = clock_realtime_s();
-    int64_t left_ms = (int64_t)token->expires_ms - (int64_t)keeper_now_ms();
-    record.expires_s = now_s + left_ms / 1000;
-    record.sent_s = now_s;
+    store_record_set_times(&record, utc_ms(token->sent_ms), utc_ms(token->expires_ms));
     record.granted_scope = mem_strdup(token->granted_scope);
     record.binding = token->binding ? mem_strdup(jose_key_thumbprint(token->binding)) : NULL;
     if (buf_append(&record.value, token->value))
@@ -191,7 +116,7 @@ void slot_tell_store(struct keeper_slot *slot, const struct token *token)
         return;
     // A secret that changed meanwhile makes it another client's entry, in which this token has no
     // place.
-    if (token && slot_key(slot, key) && !strcmp(key, slot->store_key))
+    if (token && slot_store_key(slot->config, key) && !strcmp(key, slot->store_key))
         slot_put(slot, slot->store_key, token);
     else
         store_release(slot->keeper->store, slot->store_key);
@@ -203,4 +128,12 @@ void slot_leave_store(struct keeper_slot *slot)
         store_cancel(slot->keeper->store, slot);
     else
         slot_tell_store(slot, NULL);
+}
+
+bool slot_change_store(struct keeper_slot *slot)
+{
+    bool is_asking = slot->lease == LEASE_ASKED;
+    slot_leave_store(slot);
+    slot->lease = LEASE_NONE;
+    return is_asking;
 }

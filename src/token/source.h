@@ -32,6 +32,9 @@ struct source_ops {
     // Has what a refused fetch was made with (the secret) changed since, so that asking again may
     // help? May be NULL: never.
     bool (*has_changed)(struct source *source);
+    // Goes on, a fetch under way included, with the slot of another configuration that has the same
+    // name of credential and the same identity. May be NULL: cannot.
+    void (*rebind)(struct source *source, const struct config_slot *slot);
     void (*free)(struct source *source);
 };
 
@@ -48,12 +51,11 @@ struct source_context {
     struct fetcher *fetcher;
     struct clients *clients; // what slots of a credential share, see client.h
     // The token of another slot, as keeper_get() gives it: on_done follows once, later, with a
-    // token or a failure, borrowed for the call. No cancelling; the source ignores what it no
-    // longer waits for, and after it is freed on_done must not be called.
-    void (*get_token)(void *arg, const struct config_slot *slot,
-                      void (*on_done)(void *done_arg, const struct token *token,
-                                      const struct token_failure *failure),
-                      void *done_arg);
+    // token or a failure, borrowed for the call. newer_than: the generation that was refused, 0 if
+    // none was; a token that is no newer says that none can be had. No cancelling; the source
+    // ignores what it no longer waits for, and after it is freed on_done must not be called.
+    void (*get_token)(void *arg, const struct config_slot *slot, uint64_t newer_than,
+                      token_done_fn *on_done, void *done_arg);
     void *arg; // get_token's
 };
 
@@ -66,6 +68,8 @@ struct source *source_login_new(const struct source_context *context,
 // The configured token; once it has expired, the grant when the credential has an endpoint.
 struct source *source_static_new(const struct source_context *context,
                                  const struct config_slot *slot) WARN_UNUSED;
+// Would that grant be asked now?
+bool source_static_is_over(const struct config_credential *credential);
 
 // Client-credentials grant (RFC 6749 4.4).
 struct source *source_oauth_new(const struct source_context *context,

@@ -257,6 +257,14 @@ static bool exec_has_changed(struct source *source)
     return exec->is_handed_over && exec->oauth->ops->has_changed(exec->oauth);
 }
 
+static void exec_rebind(struct source *source, const struct config_slot *slot)
+{
+    struct source_exec *exec = CONTAINER_OF(source, struct source_exec, source);
+    exec->slot = slot;
+    if (exec->oauth)
+        exec->oauth->ops->rebind(exec->oauth, slot);
+}
+
 static void exec_free(struct source *source)
 {
     struct source_exec *exec = CONTAINER_OF(source, struct source_exec, source);
@@ -271,6 +279,7 @@ static const struct source_ops exec_ops = {
     .fetch = exec_fetch,
     .cancel = exec_cancel,
     .has_changed = exec_has_changed,
+    .rebind = exec_rebind,
     .free = exec_free,
 };
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The source of session tokens: posts a login and takes the token out of the JSON answer. Secrets
 // are read anew for each login. It refuses to try again by itself: wrong passwords lock accounts,
-// so whatever may be a refusal is told as one. Invariant: secrets do not outlive the request, and a
-// text that repeats one is withheld.
+// so whatever may be a refusal is told as one. The one exception is a login whose bearer token may
+// have been what was refused: it is repeated with a newer one, once for each token. Invariant:
+// secrets do not outlive the request, and a text that repeats one is withheld.
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "config/template.h"
-#include "http/fetch.h"
 #include "token/client_auth.h"
 #include "token/document.h"
 #include "token/fetch_failure.h"
@@ -17,12 +18,14 @@
 #include "token/grant_error.h"
 #include "token/late.h"
 #include "token/pointer.h"
+#include "token/post.h"
 #include "token/quote.h"
 #include "token/source.h"
 
 #define BODY_MAX        ((size_t)4 * SECRET_MAX)
 #define HIDDEN_MIN      4 // shorter ones are found in every other word
 #define LIFETIME_MAX_MS ((uint64_t)30 * 24 * 3600 * 1000)
+#define BEARER_FRESH_MS 10000 // asked for so lately, an authoriser's token is hardly dead
 
 struct source_login {
     struct source source;
@@ -30,10 +33,16 @@ struct source_login {
     const struct config_slot *slot;
     source_done_fn *done;
     void *arg;
-    bool is_waiting;     // for the authoriser's token
-    bool is_asked;       // it was asked for and has not come, perhaps for a fetch cancelled since
-    struct fetch *fetch; // under way, or NULL
-    struct buf secrets;  // of the login under way, each ended by a NUL: what no text may repeat
+    bool is_waiting;   // for the authoriser's token
+    bool is_asked;     // it was asked for and has not come, perhaps for a fetch cancelled since
+    uint64_t bearer;   // its generation, of the login under way
+    bool is_fresh;     // likewise
+    uint64_t repeated; // the last generation that a login was repeated with
+    // Of the login before, while a newer token of the authoriser is waited for; else NULL.
+    struct token_failure *refusal;
+    uint64_t retry_after_ms; // that came with it
+    struct fetch *fetch;     // under way, or NULL
+    struct buf secrets;      // of the login under way, each ended by a NUL: what no text may repeat
     struct late late;
     unsigned char hash[EVP_MAX_MD_SIZE]; // of the last body
 };
@@ -197,6 +206,20 @@ static struct token_failure *take_answer(const struct source_login *login,
     return take_token(login, response->status, object, out);
 }
 
+// Is it the authoriser's token that was refused? A 401 that does not say so is more likely to be
+// about the password, and five of those lock an account.
+static bool is_bearer_refused(const struct source_login *login,
+                              const struct fetch_response *response)
+{
+    struct str challenge = response->www_authenticate;
+    if (response->error != FETCH_OK || response->status != 401 || !login->slot->authoriser ||
+        login->bearer <= login->repeated)
+        return false;
+    return !login->is_fresh || memmem(challenge.ptr, challenge.len, "invalid_token", 13);
+}
+
+static void ask_authoriser(struct source_login *login, uint64_t newer_than);
+
 static void on_response(void *arg, const struct fetch_response *response)
 {
     static const struct document_limits limits = {GRANT_BODY_MAX, GRANT_DEPTH_MAX};
@@ -215,56 +238,36 @@ static void on_response(void *arg, const struct fetch_response *response)
             fetch_failure_new("the login at", login->slot->credential->login.url.text, response);
     }
     buf_fini(&login->secrets);
-    result.failure = failure;
-    login->done(login->arg, &result);
+    if (failure && is_bearer_refused(login, response)) {
+        login->refusal = token_failure_ref(failure);
+        login->retry_after_ms = result.retry_after_ms;
+        ask_authoriser(login, login->bearer);
+    } else {
+        result.failure = failure;
+        login->done(login->arg, &result);
+    }
     json_decref(object);
     token_failure_unref(failure);
 }
 
 // -- request -----------------------------------------------------------------------------------
 
-// The lines of the request's head, NULL-terminated.
-static char **build_head(const struct source_login *login, const struct token *token)
-{
-    const struct config_credential *credential = login->slot->credential;
-    const struct config_headers *more = &credential->request_header;
-    char **lines = mem_array(5 + more->count, sizeof *lines), **line = lines;
-    struct buf text;
-    buf_init(&text, BODY_MAX);
-    *line++ =
-        mem_strdup(credential->login.is_form ? "Content-Type: application/x-www-form-urlencoded"
-                                             : "Content-Type: application/json");
-    *line++ = mem_strdup("Accept: application/json");
-    *line++ = mem_strdup("User-Agent: bearerd/" BEARERD_VERSION);
-    if (token &&
-        buf_printf(&text, "%.*s: %.*s", STR_ARG(token->header_name), STR_ARG(token->header_value)))
-        *line++ = buf_take(&text);
-    for (size_t i = 0; i < more->count; i++)
-        if (buf_printf(&text, "%s: %s", more->items[i].name, more->items[i].value))
-            *line++ = buf_take(&text);
-    return lines;
-}
-
 static bool send_request(struct source_login *login, const struct token *token, struct buf *body,
                          struct err *err)
 {
     const struct config_credential *credential = login->slot->credential;
-    char **head = build_head(login, token);
-    struct fetch_request request = {.method = "POST",
-                                    .url = credential->login.url.text,
-                                    .headers = (const char *const *)head,
-                                    .body = buf_str(body),
-                                    .ca_file = credential->tls.ca_file,
-                                    .cert_file = credential->tls.cert_file,
-                                    .key_file = credential->tls.key_file,
-                                    .proxy = credential->proxy,
-                                    .connect_timeout_ms = credential->connect_timeout_ms,
-                                    .timeout_ms = credential->timeout_ms,
-                                    .body_max = GRANT_BODY_MAX};
-    login->fetch = fetch_start(login->context->fetcher, &request, on_response, login, err);
-    for (char **line = head; *line; line++)
-        mem_free_secret(*line);
-    mem_free(head);
+    struct buf bearer;
+    buf_init(&bearer, BODY_MAX);
+    if (token && !buf_printf(&bearer, "%.*s: %.*s", STR_ARG(token->header_name),
+                             STR_ARG(token->header_value)))
+        return err_set(err, "the token of login_credential is too long");
+    struct post post = {.credential = credential,
+                        .url = credential->login.url.text,
+                        .head = post_head(credential, credential->login.is_form,
+                                          token ? buf_take(&bearer) : NULL, NULL, err),
+                        .body = buf_str(body)};
+    if (post.head)
+        login->fetch = post_start(login->context->fetcher, &post, on_response, login, err);
     return login->fetch != NULL;
 }
 
@@ -284,6 +287,9 @@ static void start_login(struct source_login *login, const struct token *token)
         fail_locally(login, "cannot make the login_body", &err);
     } else {
         hash_body(&body, login->hash);
+        login->bearer = token ? token->generation : 0;
+        login->is_fresh =
+            token && loop_now_ms(login->context->loop) < token->sent_ms + BEARER_FRESH_MS;
         bool ok = !token || (buf_append(&login->secrets, token->value) &&
                              buf_append_char(&login->secrets, '\0'));
         if (!ok)
@@ -296,11 +302,18 @@ static void start_login(struct source_login *login, const struct token *token)
 
 // -- the authoriser ----------------------------------------------------------------------------
 
+static void forget_refusal(struct source_login *login)
+{
+    token_failure_unref(login->refusal);
+    login->refusal = NULL;
+}
+
 // Nobody refused the login yet. The authoriser's own hold-off keeps its server from being asked too
 // often; ours may be short, so that we notice when it is over.
 static void authoriser_failed(struct source_login *login, const struct token_failure *cause)
 {
     char text[800];
+    forget_refusal(login);
     snprintf(text, sizeof text, "the login needs a token of credential '%s': %s",
              login->slot->authoriser->credential->name, cause->text);
     struct token_failure *failure =
@@ -313,6 +326,25 @@ static void authoriser_failed(struct source_login *login, const struct token_fai
     token_failure_unref(failure);
 }
 
+// After a refusal that may have been about the bearer: once more, if there is a newer one.
+static void log_in_again(struct source_login *login, const struct token *token)
+{
+    struct token_failure *refusal = login->refusal;
+    login->refusal = NULL;
+    if (token->generation > login->bearer) {
+        log_info("token.login_again", F_TEXT("credential", login->slot->credential->name),
+                 F_TEXT("text", "with a newer token of its login_credential"));
+        login->repeated = token->generation;
+        start_login(login, token);
+    } else {
+        struct source_result result = {.sent_ms = loop_now_ms(login->context->loop),
+                                       .failure = refusal,
+                                       .retry_after_ms = login->retry_after_ms};
+        login->done(login->arg, &result);
+    }
+    token_failure_unref(refusal);
+}
+
 static void on_authoriser(void *arg, const struct token *token, const struct token_failure *failure)
 {
     struct source_login *login = arg;
@@ -322,8 +354,20 @@ static void on_authoriser(void *arg, const struct token *token, const struct tok
     login->is_waiting = false;
     if (failure)
         authoriser_failed(login, failure);
+    else if (login->refusal)
+        log_in_again(login, token);
     else
         start_login(login, token);
+}
+
+static void ask_authoriser(struct source_login *login, uint64_t newer_than)
+{
+    const struct source_context *context = login->context;
+    login->is_waiting = true;
+    if (login->is_asked)
+        return; // for a fetch that was cancelled: its answer serves this one
+    login->is_asked = true;
+    context->get_token(context->arg, login->slot->authoriser, newer_than, on_authoriser, login);
 }
 
 // -- a fetch -----------------------------------------------------------------------------------
@@ -331,18 +375,12 @@ static void on_authoriser(void *arg, const struct token *token, const struct tok
 static void login_fetch(struct source *source, source_done_fn *done, void *arg)
 {
     struct source_login *login = CONTAINER_OF(source, struct source_login, source);
-    const struct source_context *context = login->context;
     login->done = done;
     login->arg = arg;
-    if (!login->slot->authoriser) {
+    if (login->slot->authoriser)
+        ask_authoriser(login, 0);
+    else
         start_login(login, NULL);
-        return;
-    }
-    login->is_waiting = true;
-    if (login->is_asked)
-        return; // for a fetch that was cancelled: its answer serves this one
-    login->is_asked = true;
-    context->get_token(context->arg, login->slot->authoriser, on_authoriser, login);
 }
 
 static void login_cancel(struct source *source)
@@ -352,6 +390,7 @@ static void login_cancel(struct source *source)
         fetch_cancel(login->fetch);
     login->fetch = NULL;
     login->is_waiting = false;
+    forget_refusal(login);
     late_cancel(&login->late);
     buf_fini(&login->secrets);
 }
@@ -372,6 +411,12 @@ static bool login_has_changed(struct source *source)
     return is_read && memcmp(hash, login->hash, sizeof hash) != 0;
 }
 
+static void login_rebind(struct source *source, const struct config_slot *slot)
+{
+    struct source_login *login = CONTAINER_OF(source, struct source_login, source);
+    login->slot = slot;
+}
+
 static void login_free(struct source *source)
 {
     struct source_login *login = CONTAINER_OF(source, struct source_login, source);
@@ -384,6 +429,7 @@ static const struct source_ops login_ops = {
     .fetch = login_fetch,
     .cancel = login_cancel,
     .has_changed = login_has_changed,
+    .rebind = login_rebind,
     .free = login_free,
 };
 

@@ -12,12 +12,12 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "http/fetch.h"
 #include "token/client.h"
 #include "token/client_auth.h"
 #include "token/fetch_failure.h"
 #include "token/grant.h"
 #include "token/grant_error.h"
+#include "token/post.h"
 #include "token/source.h"
 
 #define CLOCK_TOLERANCE_S 30
@@ -180,34 +180,18 @@ static bool add_proof(struct source_oauth *oauth, struct buf *line, struct err *
            jose_dpop_proof(oauth->client->binding, &proof, line, err);
 }
 
-// The lines of the request's head, NULL-terminated; all of them count as secrets.
+// NULL after an error.
 static char **build_head(struct source_oauth *oauth, struct err *err)
 {
-    const struct config_headers *more = &oauth->slot->credential->request_header;
-    char **lines = mem_array(6 + more->count, sizeof *lines), **line = lines;
-    struct buf text;
-    buf_init(&text, GRANT_FORM_MAX);
-    *line++ = mem_strdup("Content-Type: application/x-www-form-urlencoded");
-    *line++ = mem_strdup("Accept: application/json");
-    *line++ = mem_strdup("User-Agent: bearerd/" BEARERD_VERSION);
-    if (oauth->header.len)
-        *line++ = str_dup(buf_str(&oauth->header));
-    bool ok = true;
-    if (oauth->client->binding && (ok = add_proof(oauth, &text, err)))
-        *line++ = buf_take(&text);
-    for (size_t i = 0; ok && i < more->count; i++) {
-        ok = buf_printf(&text, "%s: %s", more->items[i].name, more->items[i].value) ||
-             err_set(err, "request_header is too long");
-        if (ok)
-            *line++ = buf_take(&text);
+    struct buf proof;
+    buf_init(&proof, GRANT_FORM_MAX);
+    if (oauth->client->binding && !add_proof(oauth, &proof, err)) {
+        buf_fini(&proof);
+        return NULL;
     }
-    buf_fini(&text);
-    if (ok)
-        return lines;
-    for (line = lines; *line; line++)
-        mem_free_secret(*line);
-    mem_free(lines);
-    return NULL;
+    return post_head(oauth->slot->credential, true,
+                     oauth->header.len ? str_dup(buf_str(&oauth->header)) : NULL,
+                     proof.len ? buf_take(&proof) : NULL, err);
 }
 
 static bool start_fetch(struct source_oauth *oauth, struct buf *form, struct err *err);
@@ -350,25 +334,12 @@ static void on_response(void *arg, const struct fetch_response *response)
 
 static bool start_fetch(struct source_oauth *oauth, struct buf *form, struct err *err)
 {
-    const struct config_credential *credential = oauth->slot->credential;
-    char **head = build_head(oauth, err);
-    if (!head)
-        return false;
-    struct fetch_request request = {.method = "POST",
-                                    .url = oauth->endpoint,
-                                    .headers = (const char *const *)head,
-                                    .body = buf_str(form),
-                                    .ca_file = credential->tls.ca_file,
-                                    .cert_file = credential->tls.cert_file,
-                                    .key_file = credential->tls.key_file,
-                                    .proxy = credential->proxy,
-                                    .connect_timeout_ms = credential->connect_timeout_ms,
-                                    .timeout_ms = credential->timeout_ms,
-                                    .body_max = GRANT_BODY_MAX};
-    oauth->fetch = fetch_start(oauth->fetcher, &request, on_response, oauth, err);
-    for (char **line = head; *line; line++)
-        mem_free_secret(*line);
-    mem_free(head);
+    struct post post = {.credential = oauth->slot->credential,
+                        .url = oauth->endpoint,
+                        .head = build_head(oauth, err),
+                        .body = buf_str(form)};
+    if (post.head)
+        oauth->fetch = post_start(oauth->fetcher, &post, on_response, oauth, err);
     return oauth->fetch != NULL;
 }
 
@@ -422,11 +393,18 @@ static bool oauth_has_changed(struct source *source)
            memcmp(hash, oauth->secret_hash, sizeof hash) != 0;
 }
 
+static void oauth_rebind(struct source *source, const struct config_slot *slot)
+{
+    struct source_oauth *oauth = CONTAINER_OF(source, struct source_oauth, source);
+    oauth->slot = slot;
+}
+
 static void oauth_free(struct source *source)
 {
     struct source_oauth *oauth = CONTAINER_OF(source, struct source_oauth, source);
     oauth_cancel(source);
     mem_wipe(oauth->secret_hash, sizeof oauth->secret_hash);
+    client_unref(oauth->client);
     mem_free(oauth->details);
     mem_free(oauth);
 }
@@ -435,6 +413,7 @@ static const struct source_ops oauth_ops = {
     .fetch = oauth_fetch,
     .cancel = oauth_cancel,
     .has_changed = oauth_has_changed,
+    .rebind = oauth_rebind,
     .free = oauth_free,
 };
 

@@ -39,18 +39,22 @@ static bool is_field_value(struct str value)
     return value.len && value.ptr[0] != ' ' && value.ptr[value.len - 1] != ' ';
 }
 
-static uint64_t lifetime_left_ms(const struct source_static *fixed)
+static uint64_t lifetime_left_ms(const struct config_credential *credential)
 {
-    const struct config_credential *credential = fixed->slot->credential;
     int64_t left_s = credential->token_expires_s - clock_realtime_s();
     if (!credential->token_expires_s)
         return LOOK_AGAIN_MS;
     // The last moments, in which a token is not used any more, are better spent on another.
-    int64_t margin_s = fixed->oauth ? (int64_t)(credential->clock_skew_ms / 1000) : 0;
+    int64_t margin_s = credential->has_endpoint ? (int64_t)(credential->clock_skew_ms / 1000) : 0;
     if (left_s <= margin_s)
         return 0;
     uint64_t left_ms = (uint64_t)left_s * 1000;
     return left_ms < LOOK_AGAIN_MS ? left_ms : LOOK_AGAIN_MS;
+}
+
+bool source_static_is_over(const struct config_credential *credential)
+{
+    return credential->has_endpoint && !lifetime_left_ms(credential);
 }
 
 static struct token_failure *expired_failure(const struct config_credential *credential)
@@ -72,7 +76,7 @@ static void static_fetch(struct source *source, source_done_fn *done, void *arg)
     struct source_static *fixed = CONTAINER_OF(source, struct source_static, source);
     const struct config_credential *credential = fixed->slot->credential;
     struct err err = {0};
-    uint64_t lifetime_ms = lifetime_left_ms(fixed);
+    uint64_t lifetime_ms = lifetime_left_ms(credential);
     fixed->is_handed_over = !lifetime_ms && fixed->oauth;
     if (fixed->is_handed_over) {
         fixed->oauth->ops->fetch(fixed->oauth, done, arg);
@@ -110,7 +114,16 @@ static bool static_has_changed(struct source *source)
     if (is_read)
         hash_token(&value, hash);
     buf_fini(&value);
-    return is_read && lifetime_left_ms(fixed) && memcmp(hash, fixed->hash, sizeof hash) != 0;
+    return is_read && lifetime_left_ms(fixed->slot->credential) &&
+           memcmp(hash, fixed->hash, sizeof hash) != 0;
+}
+
+static void static_rebind(struct source *source, const struct config_slot *slot)
+{
+    struct source_static *fixed = CONTAINER_OF(source, struct source_static, source);
+    fixed->slot = slot;
+    if (fixed->oauth)
+        fixed->oauth->ops->rebind(fixed->oauth, slot);
 }
 
 static void static_free(struct source *source)
@@ -127,6 +140,7 @@ static const struct source_ops static_ops = {
     .fetch = static_fetch,
     .cancel = static_cancel,
     .has_changed = static_has_changed,
+    .rebind = static_rebind,
     .free = static_free,
 };
 

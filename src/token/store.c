@@ -71,18 +71,6 @@ static void store_unref(struct store *store)
         mem_free(store);
 }
 
-static void record_copy(struct store_record *to, const struct store_record *from)
-{
-    store_record_init(to);
-    to->sent_s = from->sent_s;
-    to->expires_s = from->expires_s;
-    to->granted_scope = mem_strdup(from->granted_scope);
-    to->binding = mem_strdup(from->binding);
-    // Beyond the ceiling it stays empty, which sealing refuses.
-    if (!buf_append(&to->value, buf_str(&from->value)))
-        buf_clear(&to->value);
-}
-
 // From now on, not from the beginning of the turn: the first one of a keeper may be long.
 static void patience_start(struct acquire *acquire, uint64_t wait_ms)
 {
@@ -121,7 +109,7 @@ static void on_news(void *arg)
     struct acquire *acquire = news->acquire;
     bool is_awaited = list_is_linked(&acquire->link);
     if (news->word == STORE_WORD_WAITING) {
-        uint64_t waited_ms = now_ms() - acquire->started_ms, wait_ms = acquire->look.wait_ms;
+        uint64_t waited_ms = now_ms() - acquire->started_ms, wait_ms = acquire->look.wish.wait_ms;
         if (is_awaited)
             patience_start(acquire, (waited_ms < wait_ms ? wait_ms - waited_ms : 0) + GRACE_MS);
     } else {
@@ -148,7 +136,7 @@ static void tell(struct store_look *look, enum store_word word, const struct sto
     news->acquire = CONTAINER_OF(look, struct acquire, look);
     news->word = word;
     if (record)
-        record_copy(&news->record, record);
+        store_record_copy(&news->record, record);
     else
         store_record_init(&news->record);
     loop_post(news->acquire->store->loop, on_news, news);
@@ -229,7 +217,7 @@ static void place_of(const struct store *store, const char *key, char out[STORE_
         snprintf(out, STORE_KEY_LEN + 1, "%s", "none");
 }
 
-void store_acquire(struct store *store, const char *key, int64_t newer_than_s, uint64_t wait_ms,
+void store_acquire(struct store *store, const char *key, const struct store_wish *wish,
                    store_done_fn *done, void *arg)
 {
     struct acquire *acquire = mem_alloc(sizeof *acquire);
@@ -238,8 +226,7 @@ void store_acquire(struct store *store, const char *key, int64_t newer_than_s, u
     acquire->arg = arg;
     acquire->started_ms = now_ms();
     acquire->expected = 1;
-    acquire->look.newer_than_s = newer_than_s;
-    acquire->look.wait_ms = wait_ms;
+    acquire->look.wish = *wish;
     place_of(store, key, acquire->look.place);
     if (!store_place(store->keys, true, key, acquire->look.old_place))
         acquire->look.old_place[0] = '\0';
@@ -251,7 +238,8 @@ void store_acquire(struct store *store, const char *key, int64_t newer_than_s, u
         tell(&acquire->look, STORE_WORD_FETCH, NULL);
         return;
     }
-    patience_start(acquire, wait_ms < store->patience_ms ? wait_ms : store->patience_ms);
+    patience_start(acquire,
+                   wish->wait_ms < store->patience_ms ? wish->wait_ms : store->patience_ms);
     loop_post(store->own_loop, do_acquire, acquire);
 }
 
@@ -279,7 +267,7 @@ static struct order *order_new(struct store *store, const char *key)
 void store_put(struct store *store, const char *key, const struct store_record *record)
 {
     struct order *order = order_new(store, key);
-    record_copy(&order->record, record);
+    store_record_copy(&order->record, record);
     loop_post(store->own_loop, do_put, order);
 }
 

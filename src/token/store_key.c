@@ -95,6 +95,10 @@ static void add_client(EVP_MD_CTX *hash, const struct config_credential *credent
     add_number(hash, credential->login.is_form);
     add_text(hash, credential->login.token);
     add_text(hash, credential->login.credential);
+    // Who uses tokens that lack scopes must not leave them to who does not. (Not there at all
+    // otherwise: keys of before stay what they are.)
+    if (credential->granted_scopes == GRANTED_REFUSE)
+        add_text(hash, "all scopes or none");
 }
 
 static void add_slot(EVP_MD_CTX *hash, const struct config_slot *slot)

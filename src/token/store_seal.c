@@ -4,8 +4,9 @@
 // it is wiped.
 //
 //   blob    version (1) | nonce (12) | sealed record | tag (16)     associated data: version |
-//   place record  sent (8) | expires (8) | flags (1) | text value | [text scope] | [text binding]
-//   text    length (4) | bytes                                      numbers: big endian
+//   place record  sent (8, 2) | expires (8, 2) | flags (1) | text value | [text scope] |
+//   [text binding]
+//   text    length (4) | bytes       numbers: big endian       times: seconds, milliseconds beyond
 #include "token/store_seal.h"
 
 #include <openssl/core_names.h>
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define VERSION     1
+#define VERSION     2
 #define KEY_LEN     32
 #define NONCE_LEN   12
 #define TAG_LEN     16
@@ -202,9 +203,26 @@ static bool take_text(struct str *rest, size_t max, struct str *out)
     return is_text(*out, max);
 }
 
-static bool are_times(int64_t sent_s, int64_t expires_s)
+static bool put_time(struct buf *out, int64_t seconds, unsigned part_ms)
 {
-    return sent_s > 0 && sent_s <= expires_s && expires_s < SECONDS_END;
+    return put_number(out, (uint64_t)seconds, 8) && put_number(out, part_ms, 2);
+}
+
+static bool take_time(struct str *rest, int64_t *out_seconds, unsigned *out_part_ms)
+{
+    uint64_t seconds, part_ms;
+    if (!take_number(rest, 8, &seconds) || !take_number(rest, 2, &part_ms))
+        return false;
+    *out_seconds = (int64_t)seconds;
+    *out_part_ms = (unsigned)part_ms;
+    return true;
+}
+
+static bool are_times(const struct store_record *record)
+{
+    return record->sent_s > 0 && record->sent_s <= record->expires_s &&
+           record->expires_s < SECONDS_END && record->sent_part_ms < 1000 &&
+           record->expires_part_ms < 1000;
 }
 
 static bool record_write(const struct store_record *record, struct buf *out)
@@ -213,21 +231,22 @@ static bool record_write(const struct store_record *record, struct buf *out)
                binding = str_of(record->binding);
     unsigned flags =
         (record->granted_scope ? HAS_SCOPE : 0u) | (record->binding ? HAS_BINDING : 0u);
-    return are_times(record->sent_s, record->expires_s) && value.len > 0 &&
-           is_text(value, STORE_VALUE_MAX) && is_text(scope, SCOPE_MAX) &&
-           is_text(binding, BINDING_MAX) && put_number(out, (uint64_t)record->sent_s, 8) &&
-           put_number(out, (uint64_t)record->expires_s, 8) && put_number(out, flags, 1) &&
+    return are_times(record) && value.len > 0 && is_text(value, STORE_VALUE_MAX) &&
+           is_text(scope, SCOPE_MAX) && is_text(binding, BINDING_MAX) &&
+           put_time(out, record->sent_s, record->sent_part_ms) &&
+           put_time(out, record->expires_s, record->expires_part_ms) && put_number(out, flags, 1) &&
            put_text(out, value) && (!(flags & HAS_SCOPE) || put_text(out, scope)) &&
            (!(flags & HAS_BINDING) || put_text(out, binding));
 }
 
 static bool record_parse(struct str plain, struct store_record *out)
 {
-    uint64_t sent, expires, flags;
+    uint64_t flags;
+    struct store_record times;
     struct str value, scope = STR_NONE, binding = STR_NONE;
-    if (!take_number(&plain, 8, &sent) || !take_number(&plain, 8, &expires) ||
-        !take_number(&plain, 1, &flags) || flags > (HAS_SCOPE | HAS_BINDING) ||
-        !are_times((int64_t)sent, (int64_t)expires))
+    if (!take_time(&plain, &times.sent_s, &times.sent_part_ms) ||
+        !take_time(&plain, &times.expires_s, &times.expires_part_ms) ||
+        !take_number(&plain, 1, &flags) || flags > (HAS_SCOPE | HAS_BINDING) || !are_times(&times))
         return false;
     if (!take_text(&plain, STORE_VALUE_MAX, &value) || !value.len ||
         (flags & HAS_SCOPE && !take_text(&plain, SCOPE_MAX, &scope)) ||
@@ -235,25 +254,10 @@ static bool record_parse(struct str plain, struct store_record *out)
         return false;
     store_record_fini(out);
     store_record_init(out);
-    out->sent_s = (int64_t)sent;
-    out->expires_s = (int64_t)expires;
+    store_record_set_times(out, store_record_sent_ms(&times), store_record_expires_ms(&times));
     out->granted_scope = flags & HAS_SCOPE ? str_dup(scope) : NULL;
     out->binding = flags & HAS_BINDING ? str_dup(binding) : NULL;
     return buf_append(&out->value, value);
-}
-
-void store_record_init(struct store_record *record)
-{
-    *record = (struct store_record){0};
-    buf_init(&record->value, STORE_VALUE_MAX);
-}
-
-void store_record_fini(struct store_record *record)
-{
-    buf_fini(&record->value);
-    mem_free(record->granted_scope);
-    mem_free(record->binding);
-    record->granted_scope = record->binding = NULL;
 }
 
 // -- both --------------------------------------------------------------------------------------

@@ -317,11 +317,6 @@ static void look_end(struct store_look *look, enum store_word word,
     worker->parts.tell(look, word, record); // the look may be gone now
 }
 
-static bool is_wanted(const struct store_look *look, const struct store_record *record)
-{
-    return record->expires_s > look->newer_than_s && record->expires_s > clock_realtime_s();
-}
-
 static void look_note_unreadable(struct store_look *look)
 {
     if (look->is_unreadable)
@@ -342,7 +337,7 @@ static bool look_read_at(struct store_look *look, const char *place, struct stor
         *out_is_there && store_unseal(look->worker->parts.keys, place, buf_str(&blob), record);
     if (*out_is_there && !is_open)
         look_note_unreadable(look);
-    *out_found = is_open && is_wanted(look, record);
+    *out_found = is_open && store_wish_fits(&look->wish, record, clock_realtime_ms());
     buf_fini(&blob);
     return ok;
 }
@@ -362,7 +357,7 @@ static void look_wait(struct store_look *look)
 {
     struct store_worker *worker = look->worker;
     uint64_t waited_ms = now_ms() - look->started_ms;
-    if (waited_ms >= look->wait_ms) {
+    if (waited_ms >= look->wish.wait_ms) {
         look_end(look, STORE_WORD_FETCH, NULL);
         return;
     }
@@ -372,7 +367,7 @@ static void look_wait(struct store_look *look)
                : delay_ms > LOOK_MAX_MS ? LOOK_MAX_MS
                                         : delay_ms;
     delay_ms += random_below(delay_ms);
-    uint64_t left_ms = look->wait_ms - waited_ms;
+    uint64_t left_ms = look->wish.wait_ms - waited_ms;
     worker_start(worker, &look->timer, delay_ms < left_ms ? delay_ms : left_ms);
     if (look->is_waiting)
         return;

@@ -25,8 +25,7 @@ struct store_worker;
 struct store_look {
     char place[STORE_KEY_LEN + 1];
     char old_place[STORE_KEY_LEN + 1]; // under the previous key; "": there is none
-    int64_t newer_than_s;
-    uint64_t wait_ms;
+    struct store_wish wish;
     // the worker's
     struct store_worker *worker;
     struct list link;

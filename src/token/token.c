@@ -9,11 +9,14 @@
 
 #include "token/jose.h"
 
+uint64_t token_skew_ms(uint64_t clock_skew_ms, uint64_t lifetime_ms)
+{
+    return clock_skew_ms < lifetime_ms / 2 ? clock_skew_ms : lifetime_ms / 2;
+}
+
 void token_schedule(const struct token_times *times, uint64_t *out_soft_ms, uint64_t *out_hard_ms)
 {
-    uint64_t skew = times->clock_skew_ms;
-    if (skew > times->lifetime_ms / 2)
-        skew = times->lifetime_ms / 2;
+    uint64_t skew = token_skew_ms(times->clock_skew_ms, times->lifetime_ms);
     uint64_t ahead = times->refresh_before_ms;
     if (ahead > times->lifetime_ms / 4)
         ahead = times->lifetime_ms / 4;

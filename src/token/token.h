@@ -24,6 +24,7 @@ struct token {
     char fingerprint[TOKEN_FINGERPRINT_LEN +
                      1];            // first hex digits of its SHA-256: what may be logged
     uint64_t generation;            // grows with each new token of the slot
+    uint64_t sent_ms;               // when it was asked for, be it by another process
     uint64_t fetched_ms;            // when it arrived
     uint64_t fetch_us;              // how long the fetch took
     uint64_t soft_ms;               // from here on it is due for renewal
@@ -42,9 +43,11 @@ struct token_times {
     double jitter; // 0 to 1: spreads renewals of many processes
 };
 
-// soft and hard by DESIGN: hard = sent + lifetime - skew; soft = hard - min(refresh_before,
-// lifetime/4), brought forward by jitter by at most a tenth of that distance. A skew that would eat
-// more than half the lifetime is cut to half of it, so that short-lived tokens stay usable.
+// How long before its expiry a token is no longer used. A skew that would eat more than half the
+// lifetime is cut to half of it, so that short-lived tokens stay usable.
+uint64_t token_skew_ms(uint64_t clock_skew_ms, uint64_t lifetime_ms);
+// hard = sent + lifetime - skew; soft = hard - min(refresh_before, lifetime/4), brought forward by
+// jitter by at most a tenth of that distance.
 void token_schedule(const struct token_times *times, uint64_t *out_soft_ms, uint64_t *out_hard_ms);
 
 // New reference, count 1. prefix may be empty.
@@ -84,6 +87,11 @@ struct token_failure {
     char text[512];       // for people: cause, with error_description; printable ASCII, no secrets
     uint64_t retry_at_ms; // when the keeper will ask again
 };
+
+// How somebody who asked is told of a token or a failure; the other one is NULL, both are borrowed
+// for the call.
+typedef void token_done_fn(void *arg, const struct token *token,
+                           const struct token_failure *failure);
 
 struct token_failure *token_failure_new(enum token_failure_kind kind, const char *text) WARN_UNUSED;
 struct token_failure *token_failure_ref(const struct token_failure *failure);

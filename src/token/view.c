@@ -27,9 +27,10 @@ struct view_entry {
 
 struct view {
     struct loop *loop;
-    struct keeper *keeper;
-    unsigned refs;  // atomic: the owner's and one for each post on its way
-    bool is_closed; // only posts still hold it
+    struct loop *keeper_loop;
+    struct keeper_set *set; // what the keeper knows its slots by
+    unsigned refs;          // atomic: the owner's and one for each post on its way
+    bool is_closed;         // only posts still hold it
     struct task held_task;
     struct list
         held; // waiters to be answered at the end of this turn, with what the entry says then
@@ -52,13 +53,13 @@ static void view_notice(struct view *view, size_t slot, uint64_t now_ms)
     struct view_entry *entry = &view->entries[slot];
     uint64_t idle_ms = entry->token->idle_ttl_ms;
     if (!entry->is_used_told || idle_ms)
-        keeper_tell(view->keeper, slot, KEEPER_USED);
+        keeper_tell(view->set, slot, KEEPER_USED);
     entry->is_used_told = true;
     uint64_t next_ms = entry->token->soft_ms;
     if (token_is_due(entry->token, now_ms)) {
         next_ms = NOTHING_TO_TELL;
         if (!entry->is_due_told)
-            keeper_tell(view->keeper, slot, KEEPER_DUE);
+            keeper_tell(view->set, slot, KEEPER_DUE);
         entry->is_due_told = true;
     }
     entry->notice_ms = idle_ms && now_ms + idle_ms / 4 < next_ms ? now_ms + idle_ms / 4 : next_ms;
@@ -83,7 +84,7 @@ static void view_ask(struct view *view, size_t slot)
     if (entry->is_asked)
         return;
     entry->is_asked = true;
-    keeper_tell(view->keeper, slot, KEEPER_WANT);
+    keeper_tell(view->set, slot, KEEPER_WANT);
 }
 
 static bool is_held_off(const struct view_entry *entry, uint64_t now_ms)
@@ -117,7 +118,7 @@ void view_refuse(struct view *view, size_t slot, uint64_t generation)
     struct view_entry *entry = &view->entries[slot];
     // Once for each generation: a hundred refusals at a time are one piece of news.
     if (entry->refused != generation && !is_newer(entry->token, generation))
-        keeper_tell_refused(view->keeper, slot, generation);
+        keeper_tell_refused(view->set, slot, generation);
     entry->refused = generation;
 }
 
@@ -250,26 +251,24 @@ void view_publish(struct view *view, size_t slot, const struct token *token,
 
 // -- life --------------------------------------------------------------------------------------
 
-struct view *view_new(struct loop *loop, struct keeper *keeper, size_t slot_count)
+struct view *view_new(struct loop *loop, struct keeper *keeper)
 {
+    size_t slot_count = keeper_slot_count(keeper);
     struct view *view = mem_alloc(sizeof *view + slot_count * sizeof view->entries[0]);
     view->loop = loop;
-    view->keeper = keeper;
+    view->keeper_loop = keeper_loop(keeper);
     view->refs = 1;
     view->slot_count = slot_count;
     list_init(&view->held);
     task_init(&view->held_task, on_held_task);
     for (size_t i = 0; i < slot_count; i++)
         list_init(&view->entries[i].waiters);
-    keeper_attach(keeper, view);
+    view->set = keeper_attach(keeper, view);
     return view;
 }
 
-void view_free(struct view *view)
+static void view_close(struct view *view)
 {
-    if (!view)
-        return;
-    keeper_detach(view->keeper, view);
     task_cancel(&view->held_task);
     assert(list_is_empty(&view->held));
     for (size_t i = 0; i < view->slot_count; i++) {
@@ -279,5 +278,26 @@ void view_free(struct view *view)
         token_failure_unref(entry->failure);
     }
     view->is_closed = true;
+}
+
+void view_free(struct view *view)
+{
+    if (!view)
+        return;
+    keeper_detach(view->set, view);
+    view_close(view);
     view_unref(view);
+}
+
+static void on_retired(void *arg)
+{
+    struct view *view = arg;
+    keeper_detach(view->set, view);
+    view_unref(view);
+}
+
+void view_retire(struct view *view)
+{
+    view_close(view);
+    loop_post(view->keeper_loop, on_retired, view);
 }

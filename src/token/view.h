@@ -27,11 +27,15 @@ struct view_waiter {
     uint64_t newer_than; // a generation; 0: any token will do
 };
 
-// The view registers itself with the keeper. Made and freed on the control thread, while the loop
-// it belongs to does not run: before the worker's thread starts and after it was joined. Views go
-// before the keeper; posts that are still on their way are harmless, also after view_free().
-struct view *view_new(struct loop *loop, struct keeper *keeper, size_t slot_count) WARN_UNUSED;
-void view_free(struct view *view); // no waiter may be left; NULL is fine
+// The view registers itself with the keeper, for the slots of the configuration that is in force
+// then: those alone it will ever have. Made on the control thread; the loop it belongs to may run,
+// if it gets the view by loop_post(). Views go before the keeper; posts that are still on their way
+// are harmless, also after the view's end.
+struct view *view_new(struct loop *loop, struct keeper *keeper) WARN_UNUSED;
+// No waiter may be left, for both. On the control thread, while the view's loop does not run; NULL
+// is fine.
+void view_free(struct view *view);
+void view_retire(struct view *view); // the same on the view's own thread
 
 // The slot's token if it may be used now, borrowed until the next turn of the loop: copy the header
 // out of it at once, the next turn may bring its successor. NULL: view_wait().

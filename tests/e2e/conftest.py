@@ -119,9 +119,10 @@ def simple(start, auth, upstream):
     return make
 
 
-def one_route(credential, url, route="", upstream=""):
-    """A configuration with one upstream and one route; route, upstream: more lines for them."""
+def one_route(credential, url, route="", upstream="", scopes="api:read"):
+    """A configuration with one upstream and one route; route, upstream: more lines for them. scopes "": none."""
+    asked = f"scopes = {scopes}\n" if scopes else ""
     return (
         f"{credential}\n[upstream api]\nurl = {url}\n{textwrap.dedent(upstream)}\n"
-        f"[route all]\nmatch = /**\nscopes = api:read\n{textwrap.dedent(route)}\n"
+        f"[route all]\nmatch = /**\n{asked}{textwrap.dedent(route)}\n"
     )

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """How the client shows who it is, each way at a real authorization server; and what it asks for, and where."""
 import json
+import re
 import time
+from email.utils import formatdate
 
 import pytest
 from conftest import one_route
 from kit.auth_server import ASSERTED, BASIC, HMAC_ALGS, KEY_ALGS
 from kit.keys import assertion, certificate_thumbprint, private_key, read_jwt, self_signed
 from kit.process import wait_until
-from kit.scripted import token_answer
+from kit.scripted import send_json, token_answer
 
 REFUSED = "401 Unauthorized", '{"error": "invalid_client"}'
 
@@ -108,6 +110,23 @@ def test_JA6_the_certificates_thumbprint(start, token_server, upstream, certs):
     daemon = start(one_route(asserted(server, certs, signing_key=key, signing_certificate=certs.client), upstream.url))
     assert daemon.ask().status == 200
     assert read_jwt(form(server.last)["client_assertion"])[0]["x5t#S256"] == certificate_thumbprint(certs.client)
+
+
+@pytest.mark.parametrize("off_s, word", [(300, "behind"), (-300, "ahead"), (5, None)])
+def test_JA7_a_clock_that_differs_is_told_of(start, token_server, upstream, certs, off_s, word):
+    """A server that refuses an assertion may only live at another time: its Date says so."""
+
+    def refuse(exchange):
+        send_json(exchange, REFUSED, [("Date", formatdate(time.time() + off_s, usegmt=True))])
+
+    server = token_server(refuse)
+    daemon = start(one_route(asserted(server, certs), upstream.url))
+    assert daemon.ask().kind == "token-refused"
+    claims = read_jwt(form(server.last)["client_assertion"])[1]
+    assert 0 < time.time() - claims["iat"] <= 31, "no room for a server whose clock is a little behind"
+    daemon.stop()
+    told = re.search(r'event=token.clock .*our clock is (\w+) .*difference_s=(\d+)', daemon.log)
+    assert (told and told[1]) == word and (not told or 290 <= int(told[2]) <= 310)
 
 
 def test_T16_each_try_has_an_assertion_of_its_own(start, token_server, upstream, certs):

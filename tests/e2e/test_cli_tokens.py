@@ -234,6 +234,25 @@ def test_the_store_is_used(config, token_server, tmp_path, start, upstream):
     assert upstream.tokens() == ["first"] and len(server.requests) == 1
 
 
+def test_a_token_that_must_be_told_of_is_left_to_who_tells(config, token_server, tmp_path, start, upstream):
+    """What `bearerd token` fetched is not in the store, so that the hook runs for the one that serve then gets; the
+    other way round it takes what is there."""
+    told = tmp_path / "told"
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\ncat >> {told}\n")
+    hook.chmod(0o700)
+    server = token_server(token_answer("first"), token_answer("second"))
+    text = one_route(server.credential(on_token_update=hook), upstream.url) + KEYED.format(tmp_path / "tokens.db")
+    path = config(text)
+    assert token(path, "--route", "all").stdout == "first\n"
+    daemon = start(text)
+    assert daemon.ask().status == 200
+    daemon.wait_log("event=hook.done")
+    assert told.read_text() == "second"
+    assert token(path, "--route", "all").stdout == "second\n"
+    assert len(server.requests) == 2
+
+
 # -- check --live --------------------------------------------------------------------------------
 
 

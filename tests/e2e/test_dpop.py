@@ -106,6 +106,27 @@ def test_DP5_the_nonce_is_kept_for_the_next_token_request(start, auth, scripted,
     assert [request["status"] for request in auth.requests()][:3] == [400, 200, 200]
 
 
+@pytest.mark.parametrize("method, body", [("GET", None), ("PUT", b"x" * 1000)])
+def test_DP4_a_retry_on_a_new_connection_has_a_new_proof(start, auth, scripted, resource, method, body):
+    """The second request comes on a connection that dies with it; the one before had been answered."""
+
+    def on(exchange):
+        if len(upstream.requests) == 2:
+            exchange.read_body()
+            resource.verify(exchange.request.get("DPoP"))
+            exchange.close()
+        else:
+            resource(exchange)
+
+    upstream = scripted(on=on)
+    daemon = start(one_route(bound(auth), upstream.url), "workers = 1")
+    assert daemon.ask().status == 200
+    again = daemon.ask(method, body=body)
+    assert again.status == 200 and again.body == (body or b"")
+    assert [request.connection for request in upstream.requests] == [1, 1, 2]
+    assert len({claims["jti"] for _, claims in resource.proofs}) == 3
+
+
 def test_DP6_the_resource_servers_nonce(start, auth, scripted, resource):
     """Its challenge costs one more request, once; and no token request."""
     resource.nonce = "first-nonce"

@@ -157,7 +157,7 @@ def test_tokens_of_logins_are_told_of(start, scripted, upstream, notes):
     command, runs = notes
     login = scripted(on=lambda exchange: exchange.answer(body=b'{"session": "logged-in"}'))
     text = f"[credential main]\nsource = login\nlogin_url = {login.url}/\nlogin_body = {{}}\nlogin_token = /session\n"
-    assert start(one_route(f"{text}on_token_update = {command}\n", upstream.url)).ask().status == 200
+    assert start(one_route(f"{text}on_token_update = {command}\n", upstream.url, scopes="")).ask().status == 200
     assert [note["token"] for note in runs(1)] == ["logged-in"]
 
 

@@ -99,6 +99,16 @@ def forms_of(secret, client_id="client"):
     return {f"{secret} as it is": secret.encode(), f"{secret} encoded": encoded.encode(), f"{secret} as Basic": basic}
 
 
+def replace_all(issuer, folder):
+    """Another secret, used twice, then a token that stays: (what must be gone, the number of that token)."""
+    secret_file(folder, NEW)
+    wait_count(issuer, issuer.count + 2)
+    issuer.expires_in = 3600
+    last = issuer.count + 1
+    wait_count(issuer, last)
+    return {**issuer.needles(1, last - 1), **forms_of(OLD), **forms_of(NEW)}, last
+
+
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_replaced_tokens_and_secrets_are_gone(start, release, certs, scripted, token_server, tmp_path, tls, method):
@@ -114,14 +124,45 @@ def test_replaced_tokens_and_secrets_are_gone(start, release, certs, scripted, t
         # Its head goes before the body is there, and nothing comes after it on this connection.
         assert client.ask("PUT", body=UPLOAD).status == 200
         wait_count(issuer, 3)
-        secret_file(tmp_path, NEW)
-        wait_count(issuer, issuer.count + 2)
-        issuer.expires_in = 3600  # the next one stays
-        last = issuer.count + 1
-        wait_count(issuer, last)
-        memory.wait_gone(daemon.process.pid, {**issuer.needles(1, last - 1), **forms_of(OLD), **forms_of(NEW)})
+        gone, last = replace_all(issuer, tmp_path)
+        memory.wait_gone(daemon.process.pid, gone)
         assert memory.find(daemon.process.pid, issuer.needles(last, last))
     assert issuer.count == last
+
+
+def forced_core(pid, folder):
+    """What root gets with a debugger: all of the process's memory, registers included."""
+    path = folder / "core"
+    command = ["gdb", "-nx", "-batch", "-p", str(pid), "-ex", f"generate-core-file {path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert path.exists(), done.stdout + done.stderr
+    core = path.read_bytes()
+    path.unlink()
+    return core
+
+
+def held(core, wanted):
+    return {name for name, needle in wanted.items() if needle in core}
+
+
+def test_what_a_forced_core_holds(start, release, scripted, token_server, tmp_path):
+    """Row by row, what docs/security.md says of it."""
+    issuer, upstream = Issuer(token_server, 3), scripted(on=ok)
+    secret = secret_file(tmp_path, OLD)
+    spare = "[credential spare]\nsource = static\ntoken = literal-token-of-the-spare\nheader = X-Spare\n"
+    text = one_route(issuer.server.credential(client_secret=f"file:{secret}"), upstream.url, "credential = main spare")
+    text += f"{spare}[store]\nurl = sqlite:{tmp_path}/tokens.db\nkey = env:STORE_KEY\n"
+    key = "key-of-the-store-0123456789"
+    daemon = start(text, binary=release, env={"STORE_KEY": key})
+    stay = {"literal": b"literal-token-of-the-spare", "key of the store": key.encode()}
+    with load(daemon):
+        wait_count(issuer, 2)
+        gone, last = replace_all(issuer, tmp_path)
+        memory.wait_gone(daemon.process.pid, gone)
+        core = forced_core(daemon.process.pid, tmp_path)
+    assert held(core, gone) == set()
+    assert held(core, issuer.needles(last, last)) == {f"token {last}"}
+    assert held(core, stay) == set(stay)
 
 
 def test_a_replaced_static_token_is_gone(start, release, scripted, tmp_path):
@@ -187,7 +228,7 @@ def test_a_login_and_its_secrets_are_gone(start, release, scripted, tmp_path):
         login_ttl = 3s
         """
     credential = "\n".join(line.strip() for line in credential.splitlines())
-    daemon = start(one_route(credential, upstream.url), binary=release)
+    daemon = start(one_route(credential, upstream.url, scopes=""), binary=release)
     with load(daemon):
         wait_until(lambda: count[0] >= 3, 20, "three logins")
         first = {"token 1": token_of(1).encode()}

@@ -8,11 +8,11 @@ from kit.relays import HttpProxy, SocksProxy
 
 @pytest.fixture
 def behind():
-    """behind(kind, port): a proxy whose every connection ends at that port."""
+    """behind(kind, port, …): a proxy whose every connection ends at that port."""
     made = []
 
-    def make(kind, port):
-        made.append(kind(port))
+    def make(kind, port, **options):
+        made.append(kind(port, **options))
         return made[-1]
 
     yield make
@@ -65,6 +65,44 @@ def test_a_proxy_that_refuses(start, auth, certs, scripted, behind):
     lines = f"ca_file = {certs.ca}\nproxy = http://127.0.0.1:{proxy.port}"
     refused = start(one_route(auth.credential(), "https://api.example.test", upstream=lines)).ask()
     assert refused.status == 502 and refused.kind.startswith("upstream-")
+
+
+LOGIN = ("us er", "p:w@rd")
+
+
+@pytest.mark.parametrize("kind, scheme", [(HttpProxy, "http"), (SocksProxy, "socks5h")])
+@pytest.mark.parametrize("login, status", [("us%20er:p%3Aw%40rd@", 200), ("us%20er:wrong@", 502), ("", 502)])
+def test_a_proxy_that_asks_for_a_password(start, auth, certs, scripted, behind, kind, scheme, login, status):
+    server = scripted(certs=certs)
+    proxy = behind(kind, server.port, login=LOGIN)
+    lines = f"ca_file = {certs.ca}\nproxy = {scheme}://{login}127.0.0.1:{proxy.port}"
+    daemon = start(one_route(auth.credential(), "https://api.example.test", upstream=lines))
+    answer = daemon.ask()
+    assert answer.status == status
+    assert len(server.requests) == (status == 200)
+    if status == 502:
+        assert answer.kind == "upstream-unreachable"
+        assert "wrong" not in answer.text and "wrong" not in daemon.log
+    else:
+        assert server.last.get("Proxy-Authorization") is None
+
+
+def test_an_https_proxy(start, auth, certs, scripted, behind):
+    """Its certificate is verified like any other: the upstream's ca_file is not asked about it."""
+    server = scripted(certs=certs)
+    proxy = behind(HttpProxy, server.port, certs=certs)
+    lines = f"ca_file = {certs.ca}\nproxy = https://localhost:{proxy.port}"
+    refused = start(one_route(auth.credential(), "https://api.example.test", upstream=lines)).ask()
+    assert refused.status == 502 and proxy.asked == []
+
+
+def test_a_proxy_and_tls_name(start, auth, certs, scripted, behind):
+    server = scripted(certs=certs)
+    proxy = behind(HttpProxy, server.port)
+    lines = f"ca_file = {certs.ca}\nproxy = http://127.0.0.1:{proxy.port}\ntls_name = api.example.test"
+    daemon = start(one_route(auth.credential(), "https://elsewhere.example.test:8443", upstream=lines))
+    assert daemon.ask().status == 200
+    assert proxy.asked == ["CONNECT elsewhere.example.test:8443 HTTP/1.1"]
 
 
 def test_the_token_request_through_an_http_proxy(start, auth, upstream, behind):

@@ -138,9 +138,18 @@ def test_HS7_the_raw_target_goes_upstream(routed, upstream, target):
 
 
 def test_client_fields_take_no_part_in_routing(routed, auth):
-    fields = [("X-Original-URL", "/admin/x"), ("X-Rewrite-URL", "/admin/x"), ("X-HTTP-Method-Override", "DELETE")]
+    fields = [("X-Original-URL", "/admin/x"), ("X-Rewrite-URL", "/admin/x")]
     assert routed().ask("GET", "/public/x", fields).status == 200
     assert auth.requests()[0]["scope"] == "api:read"
+
+
+def test_a_field_that_stands_for_another_method_must_lead_to_the_same_route(routed, auth, upstream):
+    daemon = routed()
+    refused = daemon.ask("GET", "/items/search", [("X-HTTP-Method-Override", "HEAD")])
+    assert (refused.status, refused.kind) == (400, "ambiguous-method")
+    assert upstream.connections == 0
+    assert daemon.ask("GET", "/items/7", [("X-HTTP-Method-Override", "HEAD")]).status == 200
+    assert upstream.last.get("X-HTTP-Method-Override") == "HEAD"
 
 
 def test_base_path_and_mount_are_swapped(routed, upstream):

@@ -60,11 +60,13 @@ def test_BT3_an_untrusted_certificate_is_502_and_nothing_is_sent(to_nginx, nginx
     assert nginx.access_count() == before
 
 
-def test_BT3_a_certificate_of_another_name_is_502_and_nothing_is_sent(start, auth, certs, scripted):
-    server = scripted(certs=certs, certificate=certs.wrong_name)
+@pytest.mark.parametrize("fault", ["another name", "expired"])
+def test_BT3_a_certificate_of_another_name_or_time_is_502_and_nothing_is_sent(start, auth, certs, scripted, fault):
+    server = scripted(certs=certs, certificate=certs.expired() if fault == "expired" else certs.wrong_name)
     daemon = start(one_route(auth.credential(), server.url, upstream=f"ca_file = {certs.ca}"))
     refused = daemon.ask()
     assert (refused.status, refused.kind) == (502, "upstream-tls")
+    daemon.wait_log(f"event=upstream.failed .*{'expired' if fault == 'expired' else 'name'}")
     assert server.requests == []
 
 
@@ -187,3 +189,35 @@ def test_tls_connections_are_used_again(start, auth, certs, scripted):
     for i in range(10):
         assert daemon.ask("POST", body=b"x" * 20000 * i).status == 200
     assert server.connections == 1
+
+
+def test_upstreams_with_other_authorities_do_not_share_them(start, auth, nginx, certs):
+    """Both go to one server; what the one verified, a session included, is nothing to the other."""
+    sections = [
+        f"[upstream {name}]\nurl = {nginx.url}\nhosts = {name}.test\nmount = /{name}\nca_file = {ca}\nkeepalive = 0\n"
+        f"[route {name}]\nupstream = {name}\nmatch = /**\nscopes = api:read\n"
+        for name, ca in (("good", certs.ca), ("bad", certs.other_ca))
+    ]
+    daemon = start("\n".join([auth.credential(), *sections]), "workers = 1")
+    for _ in range(3):
+        assert daemon.ask(target="/good/echo").status == 200
+        assert daemon.ask(target="/bad/echo").kind == "upstream-tls"
+
+
+def test_a_replaced_ca_file_counts_from_the_next_connection_on(to_nginx, certs, tmp_path):
+    ca_file = tmp_path / "ca.pem"
+
+    def put(source):
+        fresh = tmp_path / "fresh.pem"
+        fresh.write_bytes(source.read_bytes())
+        fresh.rename(ca_file)
+
+    put(certs.ca)
+    daemon = to_nginx(ca_file=ca_file, keepalive=0)
+    assert [daemon.ask(target="/echo").status for _ in range(2)] == [200, 200]
+    put(certs.other_ca)
+    assert daemon.ask(target="/echo").kind == "upstream-tls"
+    put(certs.ca)
+    assert daemon.ask(target="/echo").status == 200
+    ca_file.unlink()
+    assert daemon.ask(target="/echo").status == 502

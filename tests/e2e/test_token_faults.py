@@ -281,3 +281,27 @@ def test_a_missing_secret_file_is_said_and_picked_up_later(start, auth, upstream
     secret.write_text(BASIC["client_secret"])
     secret.chmod(0o600)
     wait_until(lambda: daemon.ask().status == 200, 10, "the secret file in use")
+
+
+@pytest.mark.parametrize("policy", [None, "accept", "refuse"])
+def test_OA12_fewer_scopes_than_asked_for(start, token_server, upstream, policy):
+    """Told of, used silently, or not used at all."""
+    server = token_server(token_answer("few", extra=', "scope": "api:read"'))
+    settings = {"granted_scopes": policy} if policy else {}
+    daemon = start(one_route(server.credential(scopes="api:admin", **settings), upstream.url))
+    answers = [daemon.ask() for _ in range(5)]
+    assert len(server.requests) == 1
+    if policy == "refuse":
+        assert {answer.kind for answer in answers} == {"token-refused"} and upstream.requests == []
+        assert "asked for 'api:admin api:read', granted 'api:read'" in answers[0].problem["detail"]
+    else:
+        assert set(upstream.tokens()) == {"few"}
+    daemon.stop()
+    assert ("event=token.scope" in daemon.log) == (policy is None)
+
+
+def test_OA12_more_scopes_than_asked_for_are_told(start, token_server, upstream):
+    server = token_server(token_answer("many", extra=', "scope": "api:read api:admin"'))
+    daemon = start(one_route(server.credential(granted_scopes="refuse"), upstream.url))
+    assert daemon.ask().status == 200
+    daemon.wait_log('event=token.scope credential=main asked=api:read granted="api:read api:admin"')

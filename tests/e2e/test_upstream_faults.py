@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Upstreams that are down, slow, or speak no HTTP that two readers would understand alike."""
+"""Upstreams that are down or slow, or that close at the wrong moment. Malformed answers are in test_hostile_upstreams.py,
+what idle connections do in test_idle_upstreams.py."""
 import socket
 import threading
 import time
@@ -8,15 +9,6 @@ import pytest
 from conftest import one_route
 from kit.process import free_port, wait_until
 from kit.scripted import ScriptedServer
-
-
-def sends(raw, close=True):
-    def handler(exchange):
-        exchange.read_body()
-        exchange.send(raw)
-        exchange.close() if close else exchange.wait_peer_closed()
-
-    return handler
 
 
 def closes(exchange):
@@ -99,48 +91,7 @@ def test_closes_without_an_answer(simple, upstream):
     assert len(upstream.requests) == 1, "a fresh connection's failure is no reason to try again"
 
 
-@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-A: b\r\n", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\n"])
-def test_cut_within_the_head(simple, upstream, head):
-    upstream.on = sends(head)
-    refused = simple().ask()
-    assert refused.status == 502 and refused.kind in ("upstream-closed", "upstream-malformed")
-
-
 OK = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"garbage\r\n\r\n",
-        b"HTTP/2 200 OK\r\n\r\n",
-        b"HTTP/1.1 20 OK\r\n\r\n",
-        b"HTTP/1.1 999 OK\r\n\r\n",
-        b"ICY 200 OK\r\n\r\n",
-        b"SSH-2.0-OpenSSH_9.2\r\n",
-        OK + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-        OK + b"Content-Length: -1\r\n\r\n",
-        OK + b"Content-Length: 3x\r\n\r\nabc",
-        OK + b"Content-Length: 99999999999999999999999\r\n\r\n",
-        OK + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        OK + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-        OK + b"X-A: b\r\n folded\r\nContent-Length: 0\r\n\r\n",
-        OK + b"X-A : b\r\nContent-Length: 0\r\n\r\n",
-        OK + b"X A: b\r\nContent-Length: 0\r\n\r\n",
-        OK + b": b\r\nContent-Length: 0\r\n\r\n",
-        OK + b"no colon\r\nContent-Length: 0\r\n\r\n",
-        OK + b"X-A: b\0c\r\nContent-Length: 0\r\n\r\n",
-        OK + b"X-A: b\rc\r\nContent-Length: 0\r\n\r\n",
-        OK + b"X-A: b\nX-B: c\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
-    ],
-    ids=lambda raw: repr(raw.removeprefix(OK)[:40]),
-)
-def test_malformed_heads_are_502(simple, upstream, raw):
-    upstream.on = sends(raw)
-    refused = simple().ask()
-    assert (refused.status, refused.kind) == (502, "upstream-malformed")
 
 
 def test_bytes_behind_an_answer_do_not_become_the_next_one(simple, upstream):
@@ -157,34 +108,6 @@ def test_bytes_behind_an_answer_do_not_become_the_next_one(simple, upstream):
         assert client.ask().body == b"ok"
         assert client.ask().body == b"mine"
     assert upstream.connections == 2
-
-
-def test_a_stray_answer_on_an_idle_connection_is_nobodys(simple, upstream):
-    """A 408 that a server sends when it closes an idle connection."""
-    stray = threading.Event()
-
-    def then_408(exchange):
-        exchange.answer(body=b"first")
-        assert stray.wait(20)
-        exchange.send(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
-        exchange.close()
-
-    upstream.on = then_408
-    with simple("workers = 1").client() as client:
-        assert client.ask().body == b"first"
-        upstream.on = lambda exchange: exchange.answer(body=b"second")
-        stray.set()
-        upstream.wait_no_connections()
-        assert client.ask().body == b"second"
-
-
-def test_idle_connections_that_the_upstream_closed_are_noticed(simple, upstream):
-    """Also for POST, which must not be sent twice."""
-    daemon = simple("workers = 1")
-    for i in range(5):
-        assert daemon.ask("POST", body=b"x").status == 200
-        upstream.drop_connections()
-    assert len(upstream.requests) == 5
 
 
 def second_request_dies(exchange):

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Chunked bodies: fed whole, byte by byte and in pieces the input chooses, they give the same data,
-// end and result; and the input cut into chunks by our own encoder comes back as it was.
+// end and result; llhttp reads the same in them, or we refuse them; and the input cut into chunks
+// by our own encoder comes back as it was, from both.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/h1.h"
+#include "../support/second_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -81,6 +82,25 @@ static void check_split(struct str in)
     free(pieces.bytes);
 }
 
+static void check_second(struct str in)
+{
+    struct second_reader second;
+    struct buf data, plain;
+    buf_init(&data, SECOND_BYTES_MAX);
+    buf_init(&plain, SECOND_BYTES_MAX);
+    second_init(&second, HTTP_RESPONSE);
+    second_feed(&second, STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    enum h1_result result = second_decode(in, &data, &plain);
+    size_t used = second_feed(&second, buf_str(&plain));
+    if (result != H1_ERROR) {
+        REQUIRE(!second.has_failed && second.is_whole == (result == H1_DONE));
+        REQUIRE(used == plain.len && str_eq(buf_str(&second.body), buf_str(&data)));
+    }
+    second_fini(&second);
+    buf_fini(&data);
+    buf_fini(&plain);
+}
+
 static void check_round_trip(struct str in, size_t chunk_len)
 {
     char *encoded = malloc(in.len + (in.len / chunk_len + 2) * (H1_CHUNK_HEAD_MAX + 2));
@@ -99,6 +119,7 @@ static void check_round_trip(struct str in, size_t chunk_len)
     struct decoded back = decode((struct str){encoded, at}, 64, 1);
     REQUIRE(back.result == H1_DONE && back.used == at && back.len == in.len);
     REQUIRE(!in.len || !memcmp(back.bytes, in.ptr, in.len));
+    check_second((struct str){encoded, at});
     free(back.bytes);
     free(encoded);
 }
@@ -107,6 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str in = {(const char *)data, size};
     check_split(in);
+    check_second(in);
     check_round_trip(in, size ? 1u + data[0] : 1);
     return 0;
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Response heads. Besides memory errors: what a head says does not depend on how it came (every
 // prefix of a complete head asks for more, bytes behind it change nothing, an error stays one), and
-// what is called complete keeps the rules, checked here once more in the simplest way.
+// what is called complete keeps the rules, checked here once more in the simplest way. And the
+// whole response, body included, is what llhttp reads in the same bytes, or we refuse it.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/second_reader.h"
 #include "http/h1.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -118,6 +120,60 @@ static void check_prefixes(struct str bytes, bool is_head, enum h1_result result
         REQUIRE(parse_prefix(bytes, whole->head_len, is_head, whole) == H1_DONE);
 }
 
+// A body as long as we say it is.
+static void check_second_length(struct second_reader *second, const struct h1_response *response,
+                                struct str rest)
+{
+    bool has_end = response->framing != H1_UNTIL_CLOSE;
+    uint64_t len = response->framing == H1_LENGTH ? response->content_length : 0;
+    bool is_whole = has_end && rest.len >= len;
+    if (is_whole)
+        rest.len = (size_t)len;
+    REQUIRE(second_feed(second, rest) == rest.len);
+    REQUIRE(!second->has_failed && second->is_whole == is_whole);
+    REQUIRE(str_eq(buf_str(&second->body), rest));
+    second_finish(second);
+    REQUIRE(second->is_whole == (is_whole || !has_end));
+}
+
+static void check_second_chunks(struct second_reader *second, struct str rest)
+{
+    struct buf data, plain;
+    buf_init(&data, SECOND_BYTES_MAX);
+    buf_init(&plain, SECOND_BYTES_MAX);
+    enum h1_result result = second_decode(rest, &data, &plain);
+    if (result != H1_ERROR) {
+        REQUIRE(second_feed(second, buf_str(&plain)) == plain.len);
+        REQUIRE(!second->has_failed && second->is_whole == (result == H1_DONE));
+        REQUIRE(str_eq(buf_str(&second->body), buf_str(&data)));
+        second_finish(second);
+        REQUIRE(second->is_whole == (result == H1_DONE));
+    }
+    buf_fini(&data);
+    buf_fini(&plain);
+}
+
+static void check_second(const struct h1_response *response, struct str bytes, bool is_head)
+{
+    struct second_reader second;
+    second_init(&second, HTTP_RESPONSE);
+    second.is_answer_to_head = is_head;
+    second_feed(&second, (struct str){bytes.ptr, response->head_len - 1});
+    REQUIRE(!second.has_failed && !second.has_head);
+    second_feed(&second, (struct str){bytes.ptr + response->head_len - 1, 1});
+    REQUIRE(!second.has_failed && second.has_head);
+    REQUIRE(llhttp_get_status_code(&second.parser) == response->status);
+    REQUIRE(llhttp_get_http_minor(&second.parser) == response->minor);
+    REQUIRE(second_has_fields(&second, &response->fields));
+    REQUIRE(!response->keep_alive || llhttp_should_keep_alive(&second.parser));
+    struct str rest = str_from(bytes, response->head_len);
+    if (response->framing == H1_CHUNKED)
+        check_second_chunks(&second, rest);
+    else if (!second.is_other_protocol)
+        check_second_length(&second, response, rest);
+    second_fini(&second);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
@@ -129,6 +185,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum h1_result result = h1_parse_response(bytes, is_head, &response, &why);
     if (result == H1_DONE)
         check_done(&response, bytes, is_head);
+    if (result == H1_DONE)
+        check_second(&response, bytes, is_head);
     check_prefixes(bytes, is_head, result, result == H1_DONE ? &response : NULL);
     return 0;
 }

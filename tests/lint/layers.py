@@ -27,18 +27,18 @@ BELOW = {
 # library header: the files that are its door
 DOORS = {
     r"microhttpd\.h": r"http/server(_\w+)?\.c",
-    r"curl/.*": r"http/(multi|fetch|link)\.c",
+    r"curl/.*": r"http/(multi|fetch|link|tls|trust)\.c",
     r"ini\.h": r"config/reader\.c",
     r"jansson\.h": r"(token/\w+|config/json)\.c",
-    r"openssl/.*": r"(token/\w+|http/(link|multi))\.c",
+    r"openssl/.*": r"(token/\w+|http/(link|multi|trust))\.c",
     r"sqlite3\.h": r"token/store_sqlite\.c",
     r"sys/epoll\.h": r"base/loop\.c",
 }
 
 # What comes with the compiler and libc: no door needed, headers of ours may use it.
 LIBC = re.compile(
-    r"(arpa|net|netinet|sys)/\w+\.h|(assert|ctype|dirent|errno|fcntl|float|getopt|glob|grp|inttypes|limits|"
-    r"locale|math|netdb|poll|pthread|pwd|sched|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|"
+    r"(arpa|net|netinet|sys)/\w+\.h|linux/tcp\.h|(assert|ctype|dirent|errno|fcntl|float|getopt|glob|grp|inttypes|limits|"
+    r"link|locale|math|netdb|poll|pthread|pwd|sched|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|"
     r"stdio|stdlib|stdnoreturn|string|strings|syslog|termios|time|unistd|malloc)\.h"
 )
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)

@@ -3,6 +3,7 @@
 import pathlib
 
 import clang
+import docs
 import gates
 import layers
 import logs
@@ -107,6 +108,45 @@ def test_words_knows_where_it_is(root, path):
 
 def test_words_passes():
     assert messages(words.faults_of("a.md", "/etc/bearerd, /run/bearerd, eyJ0", "/srv/build/tree/")) == []
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A tree with one end-to-end test, two unit tests of which one runs, and a source."""
+    for name, text in {
+        "tests/e2e/test_a.py": "def test_there(start):\n    pass\n\n\ndef helper_test_x():\n    pass\n",
+        "tests/unit/test_route.c": "static void test_match(void **s)\n\n{test_match}\nstatic void test_idle(void **s)",
+        "src/proxy/route.c": "",
+        "docs/a.md": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return docs.Tree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        ("shown by `test_gone`", "no end-to-end test test_gone"),
+        ("`test_there`, `test_x`", "no end-to-end test test_x"),
+        ("`route/test_other`", "no unit test"),
+        ("`route/test_idle`", "no unit test"),  # is not among those that run
+        ("`trie/test_match`", "no unit test"),
+        ("`proxy/trie.c`", "there is no proxy/trie.c"),
+        ("`tests/e2e/kit/x`", "there is no"),
+        ("see [b](b.md#part)", "leads nowhere"),
+    ],
+)
+def test_docs_finds(tree, text, why):
+    assert why in "".join(messages(docs.faults_of(tree.root / "docs/a.md", text, tree)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["`test_there` `route/test_match`", "`proxy/route.c`, `proxy/*.c`", "`/etc/a/b.ini` `x/y`", "[b](../src), [c](https://x/y)"],
+)
+def test_docs_passes(tree, text):
+    assert messages(docs.faults_of(tree.root / "docs/a.md", text, tree)) == []
 
 
 def test_clang_format_finds_a_fault(tmp_path, monkeypatch):

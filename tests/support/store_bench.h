@@ -253,13 +253,27 @@ static inline bool bench_await(struct bench *bench, const struct bench_answer *a
     return answer->count == 1;
 }
 
+static inline void bench_ask(struct bench *bench, const char *key, uint64_t wait_ms,
+                             struct bench_answer *answer)
+{
+    const struct store_wish wish = {.wait_ms = wait_ms};
+    store_acquire(bench->store, key, &wish, bench_on_done, answer);
+}
+
+static inline struct bench_answer bench_acquire_wish(struct bench *bench, const char *key,
+                                                     const struct store_wish *wish)
+{
+    struct bench_answer answer = {0};
+    store_acquire(bench->store, key, wish, bench_on_done, &answer);
+    bench_await(bench, &answer, wish->wait_ms + 10000);
+    return answer;
+}
+
 static inline struct bench_answer bench_acquire(struct bench *bench, const char *key,
                                                 int64_t newer_than_s, uint64_t wait_ms)
 {
-    struct bench_answer answer = {0};
-    store_acquire(bench->store, key, newer_than_s, wait_ms, bench_on_done, &answer);
-    bench_await(bench, &answer, wait_ms + 10000);
-    return answer;
+    return bench_acquire_wish(
+        bench, key, &(struct store_wish){.newer_than_ms = newer_than_s * 1000, .wait_ms = wait_ms});
 }
 
 static inline void bench_put(struct bench *bench, const char *key, const char *value,
@@ -278,6 +292,56 @@ static inline bool bench_await_away(struct bench *bench, bool is_away, uint64_t 
     while (store_stats(bench->store).is_away != is_away && bench_now_ms() < until_ms)
         loop_turn(bench->loop, 10);
     return store_stats(bench->store).is_away == is_away;
+}
+
+// -- tests on a redis-server of their own --------------------------------------------------------
+
+static struct bench_redis redis;
+
+static inline int on_redis(void **state)
+{
+    bench_redis_stop(&redis);
+    *state = redis.url;
+    return bench_redis_start(&redis, NULL) ? 0 : -1;
+}
+
+static inline int off(void **state)
+{
+    (void)state;
+    bench_redis_stop(&redis);
+    return 0;
+}
+
+// *state: the store's URL.
+static inline void open_on(struct bench *bench, void **state)
+{
+    if (!bench_open(bench, *state, BENCH_SECRET))
+        fail_msg("%s", bench->err.text);
+}
+
+static inline void assert_fetch(struct bench_answer answer)
+{
+    assert_int_equal(answer.count, 1);
+    assert_int_equal(answer.answer, STORE_FETCH);
+}
+
+static inline void assert_token(struct bench_answer answer, const char *value)
+{
+    assert_int_equal(answer.count, 1);
+    assert_int_equal(answer.answer, STORE_TOKEN);
+    assert_string_equal(answer.value, value);
+}
+
+// Two stores: one is told to fetch, the other waits for it, and goes on to for_ms at least.
+static inline void open_waiting(struct bench *one, struct bench *other, void **state,
+                                uint64_t for_ms, struct bench_answer *answer)
+{
+    *answer = (struct bench_answer){0};
+    open_on(one, state);
+    open_on(other, state);
+    assert_fetch(bench_acquire(one, BENCH_KEY_A, 0, 1000));
+    bench_ask(other, BENCH_KEY_A, 30000, answer);
+    assert_false(bench_await(other, answer, for_ms));
 }
 
 #endif

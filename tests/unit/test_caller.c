@@ -18,6 +18,7 @@
 struct wish { // what a configuration says about callers; lists end with NULL
     const char *listen[4], *accept_hosts[4], *allow_origins[4], *allow_uids[4], *extra[4];
     const char *client_key;
+    bool passes_cors;
 };
 
 static struct config_strings strings_of(const char *const *items)
@@ -39,6 +40,7 @@ static struct caller_rules *rules_try(const struct wish *wish, struct err *err)
     config->accept_hosts = strings_of(wish->accept_hosts);
     config->allow_origins = strings_of(wish->allow_origins);
     config->allow_uids = strings_of(wish->allow_uids);
+    config->cors = wish->passes_cors ? CORS_PASS : CORS_ANSWER;
     const struct config_strings extra = strings_of(wish->extra);
     if (wish->client_key) {
         config->client_key = secret_new(wish->client_key, err);
@@ -61,7 +63,8 @@ static struct caller_rules *rules_of(const struct wish *wish)
 }
 
 struct ask {
-    const char *host; // NULL: no Host field
+    const char *host;   // NULL: no Host field
+    const char *method; // NULL: GET
     const char *fields[6][2];
     bool is_absolute, is_unix;
     uint32_t uid;
@@ -87,6 +90,7 @@ static int status_of(const struct caller_rules *rules, const struct ask *ask)
                                   .is_absolute = ask->is_absolute,
                                   .is_unix = ask->is_unix,
                                   .uid = ask->uid,
+                                  .method = str_of(ask->method ? ask->method : "GET"),
                                   .fields = &fields};
     struct caller_verdict verdict = caller_check(rules, &caller);
     assert_true(!verdict.status == !verdict.type && !verdict.status == !verdict.why);
@@ -290,7 +294,7 @@ static void test_pages(void **state)
         {{{"Origin", "https://app.example.com"}, {"Sec-Fetch-Site", "cross-site"}}, 403, 0},
         {{{"Origin", "https://evil.com"}, {"Sec-Fetch-Site", "none"}}, 403, 403},
         {{{"Sec-Fetch-Site", "none"}}, 0, 0},
-        {{{"Sec-Fetch-Site", "same-origin"}}, 0, 0},
+        {{{"Sec-Fetch-Site", "same-origin"}}, 403, 403}, // a page that came from an upstream
         {{{"Sec-Fetch-Site", "same-site"}}, 403, 403},
         {{{"Sec-Fetch-Site", "cross-site"}}, 403, 403},
         {{{"sec-fetch-site", "cross-site"}}, 403, 403},
@@ -299,7 +303,33 @@ static void test_pages(void **state)
         {{{"Sec-Fetch-Site", "none, cross-site"}}, 403, 403},
         {{{"Sec-Fetch-Site", "none"}, {"Sec-Fetch-Site", "cross-site"}}, 403, 403},
         {{{"Sec-Fetch-Mode", "cors"}}, 0, 0}, // Node's fetch sends it
-        {{{"Referer", "https://evil.com/"}}, 0, 0},
+        // Browsers too old for both say where a request comes from in Referer alone.
+        {{{"Referer", "https://evil.com/"}}, 403, 403},
+        {{{"referer", "http://evil.com"}}, 403, 403},
+        {{{"Referer", "https://app.example.com/x"}}, 403, 403}, // it may have been redirected since
+        {{{"Referer", "http://localhost:8080.evil.com/"}}, 403, 403},
+        {{{"Referer", "http://localhost:8080@evil.com/"}}, 403, 403},
+        {{{"Referer", "http://evil.com#http://localhost:8080/"}}, 403, 403},
+        {{{"Referer", "http://evil.com?http://localhost:8080/"}}, 403, 403},
+        {{{"Referer", "http://localhost:8081/"}}, 403, 403},
+        {{{"Referer", "http://127.0.0.1:8080/"}}, 403, 403},
+        {{{"Referer", "//evil.com/"}}, 403, 403},
+        {{{"Referer", "android-app://localhost:8080/"}}, 403, 403},
+        {{{"Referer", "http:///x"}}, 403, 403},
+        {{{"Referer", "http://localhost:8080/a?b#c"}}, 0, 0},
+        {{{"Referer", "http://LOCALHOST:8080"}}, 0, 0},
+        {{{"Referer", "/relative"}}, 0, 0},
+        {{{"Referer", "about:blank"}}, 0, 0},
+        {{{"Referer", ""}}, 0, 0},
+        {{{"Referer", "https://evil.com/"}, {"Sec-Fetch-Site", "none"}}, 0, 0}, // cannot be
+        {{{"Origin", "https://app.example.com"}, {"Referer", "https://evil.com/"}}, 403, 0},
+        // Preflights, which the standard gives an Origin always
+        {{{"Access-Control-Request-Method", "GET"}}, 403, 403},
+        {{{"access-control-request-private-network", "true"}}, 403, 403},
+        {{{"Access-Control-Request-Local-Network", "true"}}, 403, 403},
+        {{{"Sec-Fetch-Site", "none"}, {"Access-Control-Request-Private-Network", "true"}},
+         403,
+         403},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct ask ask = {.host = "localhost:8080"};
@@ -309,6 +339,101 @@ static void test_pages(void **state)
         ask.is_absolute = true;
         expect(&plain, &ask, rows[i].plain);
     }
+}
+
+// What pages of bearerd's own origin are served with: an upstream's words.
+static void test_own_pages(void **state)
+{
+    (void)state;
+    static const struct wish wish = {.listen = {"127.0.0.1:8080"},
+                                     .allow_origins = {"http://localhost:8080"}};
+    const struct ask own = {.host = "localhost:8080",
+                            .fields = {{"Sec-Fetch-Site", "same-origin"}}};
+    const struct ask other = {.host = "127.0.0.1:8080",
+                              .fields = {{"Sec-Fetch-Site", "same-origin"}}};
+    const struct ask twice = {
+        .host = "localhost:8080",
+        .fields = {{"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "same-origin"}}};
+    expect(&plain, &own, 403);
+    expect(&wish, &own, 0);
+    expect(&wish, &other, 403);
+    expect(&wish, &twice, 403);
+}
+
+static void test_preflights(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *fields[4][2];
+        int keyed, passed; // with a client_key, and with cors = pass
+    } rows[] = {
+        {"OPTIONS",
+         {{"Origin", "https://app.example.com"}, {"Access-Control-Request-Method", "PUT"}},
+         CALLER_PREFLIGHT,
+         0},
+        {"OPTIONS",
+         {{"Access-Control-Request-Method", "PUT"},
+          {"Access-Control-Request-Private-Network", "true"},
+          {"origin", "https://app.example.com"}},
+         CALLER_PREFLIGHT,
+         0},
+        {"OPTIONS", {{"Origin", "https://app.example.com"}}, 401, 0},
+        {"OPTIONS",
+         {{"Origin", "https://app.example.com"}, {"Access-Control-Request-Headers", "x"}},
+         401,
+         0},
+        {"GET",
+         {{"Origin", "https://app.example.com"}, {"Access-Control-Request-Method", "PUT"}},
+         401,
+         0},
+        {"OPTIONS",
+         {{"Origin", "https://evil.com"}, {"Access-Control-Request-Method", "PUT"}},
+         403,
+         403},
+        {"OPTIONS",
+         {{"Origin", "https://evil.com"}, {"Access-Control-Request-Private-Network", "true"}},
+         403,
+         403},
+        {"OPTIONS",
+         {{"Origin", "https://app.example.com"},
+          {"Origin", "https://app.example.com"},
+          {"Access-Control-Request-Method", "PUT"}},
+         403,
+         403},
+    };
+    struct wish wish = {.listen = {"127.0.0.1:8080"},
+                        .allow_origins = {"https://app.example.com"},
+                        .client_key = "k"};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct ask ask = {.host = "localhost:8080", .method = rows[i].method};
+        memcpy(ask.fields, rows[i].fields, sizeof rows[i].fields);
+        expect(&wish, &ask, rows[i].keyed);
+    }
+    wish.client_key = NULL;
+    wish.passes_cors = true;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct ask ask = {.host = "localhost:8080", .method = rows[i].method};
+        memcpy(ask.fields, rows[i].fields, sizeof rows[i].fields);
+        expect(&wish, &ask, rows[i].passed);
+    }
+}
+
+static void test_origin_of_answers(void **state)
+{
+    (void)state;
+    struct fields fields = {.count = 0};
+    assert_true(fields_add(&fields, STR("ORIGIN"), STR("https://app.example.com")));
+    struct wish wish = {.listen = {"127.0.0.1:8080"}, .allow_origins = {"https://app.example.com"}};
+    struct caller_rules *rules = rules_of(&wish);
+    assert_true(str_eq(caller_origin(rules, &fields), STR("https://app.example.com")));
+    fields.count = 0;
+    assert_int_equal(caller_origin(rules, &fields).len, 0);
+    caller_rules_free(rules);
+    wish.passes_cors = true;
+    assert_true(fields_add(&fields, STR("Origin"), STR("https://app.example.com")));
+    rules = rules_of(&wish);
+    assert_int_equal(caller_origin(rules, &fields).len, 0);
+    caller_rules_free(rules);
 }
 
 // ---- client key
@@ -424,8 +549,6 @@ static void test_methods(void **state)
     assert_int_equal(caller_check_method(STR("TRACE")).status, 405);
     assert_int_equal(caller_check_method(STR("GET")).status, 0);
     assert_int_equal(caller_check_method(STR("trace")).status, 0); // another method
-    assert_true(caller_is_key_field(STR("x-bearerd-KEY")));
-    assert_false(caller_is_key_field(STR("X-Bearerd-Keys")));
 }
 
 int main(void)
@@ -438,6 +561,9 @@ int main(void)
         cmocka_unit_test(test_listen_forms),
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_own_pages),
+        cmocka_unit_test(test_preflights),
+        cmocka_unit_test(test_origin_of_answers),
         cmocka_unit_test(test_key),
         cmocka_unit_test(test_long_key),
         cmocka_unit_test(test_faults),

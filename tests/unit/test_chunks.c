@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "http/h1.h"
 
 static struct str exact(struct str bytes)
@@ -32,6 +33,8 @@ struct decoded {
     enum h1_result result;
     size_t used, data_len;
     char data[64 * 1024];
+    size_t trailers_len;
+    char trailers[64 * 1024];
 };
 
 // Feeds `step` bytes at a time, each piece in memory of its own size.
@@ -40,7 +43,7 @@ static void decode(struct str in, size_t step, struct decoded *out)
     struct h1_chunks chunks;
     h1_chunks_init(&chunks);
     out->result = H1_MORE;
-    out->used = out->data_len = 0;
+    out->used = out->data_len = out->trailers_len = 0;
     while (out->used < in.len && out->result == H1_MORE) {
         size_t len = in.len - out->used < step ? in.len - out->used : step;
         struct str piece = exact((struct str){in.ptr + out->used, len});
@@ -56,6 +59,11 @@ static void decode(struct str in, size_t step, struct decoded *out)
                 assert_true(data.ptr >= rest.ptr && data.ptr + data.len <= rest.ptr + used);
                 memcpy(out->data + out->data_len, data.ptr, data.len);
             }
+            assert_true(chunks.trailer_len <= used &&
+                        out->trailers_len + used < sizeof out->trailers);
+            memcpy(out->trailers + out->trailers_len, rest.ptr + used - chunks.trailer_len,
+                   chunks.trailer_len);
+            out->trailers_len += chunks.trailer_len;
             out->data_len += data.len;
             out->used += used;
             rest = str_from(rest, used);
@@ -185,6 +193,49 @@ static enum h1_result decode_repeated(const char *head, char c, size_t count, co
     return got.result;
 }
 
+// The section is cut out whole, however it comes; its fields are read from it.
+static void test_trailers(void **state)
+{
+    (void)state;
+    static const char section[] = "X-One: 1\r\nx-two:\t two \t\r\nX-Empty:\r\n\r\n";
+    char text[256];
+    int len = snprintf(text, sizeof text, "3;x\r\nabc\r\n00;y=z\r\n%sHTTP/1.1 200", section);
+    static struct decoded got;
+    for (size_t step = 1; step < 70; step++) {
+        decode((struct str){text, (size_t)len}, step, &got);
+        assert_int_equal(got.result, H1_DONE);
+        assert_int_equal(got.trailers_len, strlen(section));
+        assert_memory_equal(got.trailers, section, strlen(section));
+    }
+    struct fields fields;
+    h1_parse_trailers((struct str){got.trailers, got.trailers_len}, &fields);
+    assert_int_equal(fields.count, 3);
+    assert_true(str_eq(fields.items[0].name, STR("X-One")));
+    assert_true(str_eq(fields.items[0].value, STR("1")));
+    assert_true(str_eq(fields.items[1].name, STR("x-two")));
+    assert_true(str_eq(fields.items[1].value, STR("two")));
+    assert_int_equal(fields.items[2].value.len, 0);
+    h1_parse_trailers(STR("\r\n"), &fields);
+    assert_int_equal(fields.count, 0);
+    h1_parse_trailers(STR_NONE, &fields);
+    assert_int_equal(fields.count, 0);
+}
+
+// More than fit are left out.
+static void test_trailers_beyond_the_bound(void **state)
+{
+    (void)state;
+    struct buf section;
+    buf_init(&section, H1_TRAILERS_MAX);
+    for (int i = 0; i < FIELDS_MAX + 10; i++)
+        assert_true(buf_printf(&section, "X-%d: y\r\n", i));
+    assert_true(buf_append(&section, STR("\r\n")));
+    struct fields fields;
+    h1_parse_trailers(buf_str(&section), &fields);
+    assert_int_equal(fields.count, FIELDS_MAX);
+    buf_fini(&section);
+}
+
 // HM-15, T-15: neither one long extension nor many short ones, nor trailers without end.
 static void test_chunk_bounds(void **state)
 {
@@ -239,6 +290,8 @@ int main(void)
         cmocka_unit_test(test_chunk_bounds),
         cmocka_unit_test(test_chunks_stay_finished),
         cmocka_unit_test(test_chunk_head),
+        cmocka_unit_test(test_trailers),
+        cmocka_unit_test(test_trailers_beyond_the_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -752,8 +752,11 @@ static void test_no_binding_without_dpop(void **state)
 {
     (void)state;
     assert_null(clients_binding(context.clients, &credential));
-    assert_ptr_equal(clients_get(context.clients, &credential),
-                     clients_get(context.clients, &credential));
+    struct client *first = clients_get(context.clients, &credential);
+    struct client *second = clients_get(context.clients, &credential);
+    assert_ptr_equal(first, second);
+    client_unref(first);
+    client_unref(second);
 }
 
 // -- the rest ----------------------------------------------------------------------------------

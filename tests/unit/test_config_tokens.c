@@ -287,6 +287,17 @@ static void test_sources(void **state)
         {"source = static\ntoken = t\non_token_update = /bin/true\n",
          "4: [credential main] on_token_update: is not used with source = static, unless there is "
          "token_url or issuer"},
+        {"source = static\ntoken = t\nidle_ttl = 20m\n",
+         "4: [credential main] idle_ttl: is not used with source = static, unless there is "
+         "token_url or issuer"},
+        {"source = static\ntoken = t\n" TOKEN_URL CLIENT "clock_skew = 1s\nrefresh_before = 2s\n",
+         "4: [credential main] token_url: is not used: the token never expires; say when it does "
+         "(token_expires), or take it out\n"
+         "7: [credential main] clock_skew: is not used: the token never expires; say when it does "
+         "(token_expires), or take it out\n"
+         "8: [credential main] refresh_before: is not used: the token never expires; say when it "
+         "does (token_expires), or take it out"},
+        {"source = static\ntoken = t\ntoken_expires = 2999-01-31T12:00:00Z\nclock_skew = 1s\n", ""},
         {"source = static\ntoken = t\ncommand = /bin/true\n",
          "4: [credential main] command: is not used with source = static"},
         {TOKEN_URL CLIENT "command = /bin/true\n",
@@ -349,7 +360,8 @@ static void test_params(void **state)
         {TOKEN_URL CLIENT "request_header = Content-type: text/plain\n",
          "5: [credential main] request_header: Content-Type is a field that bearerd itself sends"},
         {TOKEN_URL CLIENT "request_header = Host: a\n",
-         "5: [credential main] request_header: Host is a field that bearerd itself sets or drops"},
+         "5: [credential main] request_header: Host is a field that bearerd itself sets; "
+         "host_header of an upstream changes it"},
     };
     check_rows(rows, ARRAY_LEN(rows));
     struct config *config = load_ok(rows[0].credential, NULL, NULL);
@@ -479,6 +491,7 @@ static void test_certificate_bound(void **state)
 #define LOGIN_BODY "login_body = {\"u\":\"%{env:BEARERD_U}\"}\n"
 #define LOGIN      "source = login\n" LOGIN_URL LOGIN_BODY "login_token = /token\n"
 #define OTHER      "[credential other]\n" TOKEN_URL CLIENT
+#define BOUND_TO   "certificate_bound = yes\n" CERTS
 
 static void test_login(void **state)
 {
@@ -536,6 +549,20 @@ static void test_login(void **state)
          "6: [credential main] login_credential: tokens of other are bound to a key (dpop = yes); "
          "a login cannot bear them",
          OTHER "dpop = yes\n", NULL},
+        {LOGIN "login_credential = other\n",
+         "6: [credential main] login_credential: tokens of other are bound to a certificate: the "
+         "login needs cert_file = @/c.pem, too",
+         OTHER BOUND_TO, NULL},
+        {LOGIN "login_credential = other\ncert_file = d.pem\nkey_file = k.pem\n",
+         "6: [credential main] login_credential: tokens of other are bound to a certificate: the "
+         "login needs cert_file = @/c.pem, too",
+         OTHER BOUND_TO, NULL},
+        {LOGIN "login_credential = other\n" CERTS, "", OTHER BOUND_TO, NULL},
+        {LOGIN "login_credential = other\n", "", OTHER CERTS, NULL},
+        {LOGIN "login_credential = other\nrequest_header = X_S: x\n",
+         "7: [credential main] request_header: X-S is the field that the token of other is sent "
+         "in",
+         OTHER "header = X-S\n", NULL},
         {LOGIN "login_credential = other\nrequest_header = authorization: x\n",
          "7: [credential main] request_header: Authorization is the field that the token of other "
          "is sent in",
@@ -570,7 +597,7 @@ static void test_login_slots(void **state)
     struct config *config =
         load_ok(LOGIN "login_credential = other\nheader = X-S\n", OTHER "scopes = b\n",
                 "[route two]\nmatch = /2\ncredential = other main\nscopes = a\n"
-                "[route three]\nmatch = /3\ncredential = main\nscopes = c\naudience = d\n");
+                "[route three]\nmatch = /3\ncredential = main\n");
     // One session for all, whatever scopes the routes need; and the authoriser's own token.
     assert_int_equal(config->slot_count, 3);
     const struct config_slot *session = config->routes[0]->slots[0];
@@ -677,8 +704,44 @@ static void test_routes(void **state)
          NULL, "[route b]\nmatch = /b\nreplay_on_401 = no\ncredential = none\n"},
         {TOKEN_URL CLIENT, "11: [route b] credential: more than 8 on one route", NULL,
          "[route b]\ncredential = a b c d e f g h i\nmatch = /b\n"},
+        {TOKEN_URL CLIENT,
+         "11: [route read] replay_limit: is not used with replay_on_401 = no; take one of the two "
+         "out",
+         NULL, "replay_on_401 = no\nreplay_limit = 1k\n"},
+        // For the sake of a nonce.
+        {TOKEN_URL CLIENT "dpop = yes\n", "", NULL, "replay_on_401 = no\nreplay_limit = 1k\n"},
+        // To many servers both are one field.
+        {TOKEN_URL CLIENT "header = X-Token\n",
+         "18: [route b] credential: main and other are both sent in the field x_token; a route can "
+         "send one of them",
+         OTHER "header = x_token\n", "[route b]\nmatch = /b\ncredential = main other\n"},
+        {TOKEN_URL CLIENT "dpop = yes\n",
+         "18: [route b] credential: main and other are both sent in the field DPoP; a route can "
+         "send one of them",
+         OTHER "header = dpop\n", "[route b]\nmatch = /b\ncredential = main other\n"},
+        {TOKEN_URL CLIENT "header = X-Token\n",
+         "11: [route read] set_header: X_Token is the field that route read sends the token of "
+         "credential main in",
+         NULL, "set_header = X_Token: a\n"},
     };
     check_rows(rows, ARRAY_LEN(rows));
+    // What a route asks for is of no use to tokens that are the same for all.
+    static const struct row unasked[] = {
+        {LOGIN,
+         "11: [route read] scopes: is not used: a login gives credential main the same token for "
+         "all routes; take it out\n"
+         "12: [route read] audience: is not used: a login gives credential main the same token for "
+         "all routes; take it out",
+         NULL, "scopes = a\naudience = b\n"},
+        {LOGIN "header = X-S\n",
+         "18: [route b] scopes: is not used: a login gives credential main the same token for all "
+         "routes; take it out",
+         "[credential other]\nsource = static\ntoken = t\n",
+         "[route b]\nmatch = /b\ncredential = other main\nscopes = a\n"},
+        {LOGIN "header = X-S\n", "", OTHER,
+         "[route b]\nmatch = /b\ncredential = main other\nscopes = a\n"},
+    };
+    check_rows(unasked, ARRAY_LEN(unasked));
     struct config *config = load_ok(TOKEN_URL CLIENT, NULL, NULL);
     assert_int_equal(config->routes[0]->replay_on_401, REPLAY_YES);
     assert_int_equal(config->routes[0]->replay_limit, 65536);
@@ -819,6 +882,14 @@ static void test_warnings(void **state)
         {TOKEN_URL CLIENT "on_token_update = /dev/null\n",
          "5: [credential main] on_token_update: cannot run /dev/null: it is not executable; it is "
          "tried again when it is needed"},
+        {"source = exec\ncommand = /bin/true\n",
+         "5: [store] url: has no effect: there is no credential whose tokens can be kept in a "
+         "store",
+         "[store]\nurl = redis://h\n" KEY, NULL},
+        {"source = static\ntoken = t\n",
+         "9: [route read] scopes: has no effect: the token of credential main (source = static) is "
+         "the same for all routes",
+         NULL, "scopes = a\n"},
         {TOKEN_URL CLIENT, "5: [scopes main]: is empty: any scope will do", "[scopes main]\n",
          NULL},
     };

@@ -504,7 +504,7 @@ static void test_tls_is_verified(void **state) // BT-3
     request.body_max = 100000;
     run(&request, &outcome);
     enum fetch_error without = outcome.error;
-    request.ca_file = cert;
+    request.tls.ca_file = cert;
     run(&request, &outcome);
     struct outcome with = outcome;
     snprintf(url, sizeof url, "https://localhost:%u/", port); // not the name in the certificate
@@ -539,11 +539,11 @@ static void test_tls_client_certificate_required(void **state)
     struct fetch_request request = request_to(port);
     request.url = url_of(port, "https");
     request.body_max = 100000;
-    request.ca_file = cert;
+    request.tls.ca_file = cert;
     run(&request, &outcome);
     struct outcome without = outcome;
-    request.cert_file = cert; // the server asks for any, and does not look at who signed it
-    request.key_file = key;
+    request.tls.cert_file = cert; // the server asks for any, and does not look at who signed it
+    request.tls.key_file = key;
     run(&request, &outcome);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
@@ -579,14 +579,14 @@ static void test_unusable_requests(void **state)
     for (size_t i = 0; i < ARRAY_LEN(unusable_rows); i++) {
         const struct unusable_row *row = &unusable_rows[i];
         const char *headers[] = {row->header, NULL};
-        struct fetch_request request = {.method = row->method,
-                                        .url = row->url,
-                                        .headers = headers,
-                                        .ca_file = row->ca_file,
-                                        .cert_file = row->cert_file,
-                                        .connect_timeout_ms = 1000,
-                                        .timeout_ms = 1000,
-                                        .body_max = 100};
+        struct fetch_request request = {
+            .method = row->method,
+            .url = row->url,
+            .headers = headers,
+            .tls = {.ca_file = row->ca_file, .cert_file = row->cert_file},
+            .connect_timeout_ms = 1000,
+            .timeout_ms = 1000,
+            .body_max = 100};
         struct err err = {0};
         struct outcome outcome = {0};
         if (fetch_start(fetcher, &request, on_done, &outcome, &err))

@@ -373,6 +373,40 @@ static void test_scopes(void **state)
     }
 }
 
+static void test_fewer_scopes(void **state) // OA-12
+{
+    (void)state;
+    static const struct {
+        const char *asked, *answered;
+        bool is_refused;
+    } rows[] = {
+        {"a b", "a", true},    {"a b", "c", true},      {"a b", "A b", true},
+        {"a b", "b a", false}, {"a b", "b c a", false}, {"a b", "", false}, // as asked for
+        {"", "a", false},
+    };
+    struct config_credential strict = credential;
+    strict.granted_scopes = GRANTED_REFUSE;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct config_slot slot = {.credential = &strict, .scope = TEXT(rows[i].asked)};
+        char body[200];
+        snprintf(body, sizeof body, "{" GOOD ",\"scope\":\"%s\"}", rows[i].answered);
+        struct grant_answer answer = {.status = 200,
+                                      .content_type = STR(JSON),
+                                      .body = str_of(body),
+                                      .slot = &slot,
+                                      .server = "the server"};
+        struct grant_result result;
+        grant_parse(&answer, &result);
+        assert_int_equal(result.failure != NULL, rows[i].is_refused);
+        assert_int_equal(result.value.len == 0, rows[i].is_refused);
+        if (result.failure) {
+            assert_int_equal(result.failure->kind, FAILURE_REFUSED);
+            assert_non_null(strstr(result.failure->text, "asked for 'a b', granted '"));
+        }
+        grant_result_fini(&result);
+    }
+}
+
 static void test_details(void **state) // RA-2
 {
     (void)state;
@@ -533,17 +567,12 @@ static void test_clean_is_bounded(void **state) // OA-16
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_parameters),
-        cmocka_unit_test(test_details),
-        cmocka_unit_test(test_long_details_are_only_told_of),
-        cmocka_unit_test(test_token_types),
-        cmocka_unit_test(test_responses),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_scopes),
-        cmocka_unit_test(test_refresh_token_is_ignored),
-        cmocka_unit_test(test_retry_after),
-        cmocka_unit_test(test_clean_is_bounded),
+        cmocka_unit_test(test_requests),     cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_details),      cmocka_unit_test(test_long_details_are_only_told_of),
+        cmocka_unit_test(test_token_types),  cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_sizes),        cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_fewer_scopes), cmocka_unit_test(test_refresh_token_is_ignored),
+        cmocka_unit_test(test_retry_after),  cmocka_unit_test(test_clean_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,7 @@ static void run(const struct config_slot *of, const char *value, uint64_t genera
     struct token *token = token_new(str_of(value), "X-Token", "");
     token->expires_ms = clock_boottime_us() / 1000 + 3600500;
     token->generation = generation;
-    hooks_run(hooks, of, token);
+    hooks_run(hooks, (uint64_t)(uintptr_t)of, of, token);
     token_unref(token);
 }
 

@@ -27,7 +27,7 @@ static int set_up(void **state)
     assert_non_null(bench.keeper);
     for (size_t i = 0; i < 2; i++) {
         bench.worker[i] = loop_new(&err);
-        bench.view[i] = view_new(bench.worker[i], bench.keeper, FAKE_SLOTS);
+        bench.view[i] = view_new(bench.worker[i], bench.keeper);
     }
     *state = &bench;
     return 0;
@@ -535,13 +535,39 @@ static void test_keeper_get(void **state)
     turn(bench);
 }
 
+static void test_keeper_get_newer(void **state)
+{
+    struct bench *bench = *state;
+    struct got newer = {0}, other = {0};
+    start_with(bench, "first", 60000);
+    // An answer to somebody else who asked before does not count.
+    keeper_get(bench->keeper, 0, on_got, &other);
+    keeper_get_newer(bench->keeper, 0, 1, on_got, &newer);
+    turn(bench);
+    assert_string_equal(other.text, "first");
+    assert_int_equal(fakes[0].fetches, 2);
+    assert_int_equal(newer.calls, 0);
+    fake_succeed(0, "second", 60000);
+    turn(bench);
+    assert_string_equal(newer.text, "second");
+    // It is there already; and so soon none is asked for that would be newer still.
+    for (uint64_t generation = 1; generation <= 2; generation++) {
+        newer = (struct got){0};
+        keeper_get_newer(bench->keeper, 0, generation, on_got, &newer);
+        turn(bench);
+        assert_string_equal(newer.text, "second");
+        assert_int_equal(fakes[0].fetches, 2);
+    }
+    keeper_get_newer(bench->keeper, 0, 2, on_got, &newer); // on its way when the keeper goes
+}
+
 static void test_a_new_view_gets_what_there_is(void **state)
 {
     struct bench *bench = *state;
     struct err err;
     start_with(bench, "one", 60000);
     struct loop *loop = loop_new(&err);
-    struct view *view = view_new(loop, bench->keeper, FAKE_SLOTS);
+    struct view *view = view_new(loop, bench->keeper);
     loop_turn(loop, 0);
     assert_non_null(view_get(view, 0));
     assert_null(view_get(view, 1));
@@ -556,7 +582,7 @@ static void test_posts_may_outlive_both(void **state)
     struct fake_waiter waiter = {.waiter.on_token = on_fake_token};
     view_wait(bench->view[0], 1, &waiter.waiter); // a note that nobody reads before the end
     view_cancel(bench->view[0], &waiter.waiter);
-    keeper_tell(bench->keeper, 0, KEEPER_WANT);
+    view_refuse(bench->view[0], 0, 1);
     loop_turn(bench->control, 0); // publishes to loops that do not turn any more
 }
 
@@ -593,6 +619,7 @@ int main(void)
         WITH_BENCH(test_expiry_during_a_renewal),
         WITH_BENCH(test_slow_fetch_disturbs_nobody_else),
         WITH_BENCH(test_keeper_get),
+        WITH_BENCH(test_keeper_get_newer),
         WITH_BENCH(test_a_new_view_gets_what_there_is),
         WITH_BENCH(test_posts_may_outlive_both),
     };

@@ -22,7 +22,7 @@ static int set_up(void **state)
     control = loop_new(NULL);
     worker = loop_new(NULL);
     keeper = keeper_new_of(control, &fake_config, &fake_parts, NULL);
-    view = view_new(worker, keeper, FAKE_SLOTS);
+    view = view_new(worker, keeper);
     return !keeper;
 }
 

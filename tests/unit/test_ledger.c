@@ -112,7 +112,7 @@ static void test_workers_are_summed(void **state)
     begin(config);
     struct meter *meters[3];
     for (int i = 0; i < 3; i++) {
-        meters[i] = meter_new(ledger, config);
+        meters[i] = meter_new(ledger, config, NULL);
         assert_int_equal((uintptr_t)meters[i]->cells % STATS_LINE, 0);
         count(meters[i], "u", "r", 200);
         count(meters[i], "w", NULL, 404);
@@ -139,13 +139,13 @@ static void test_counts_outlive_a_configuration(void **state)
     (void)state;
     struct config *one = load(ONE), *two = load(TWO);
     begin(one);
-    struct meter *old = meter_new(ledger, one);
+    struct meter *old = meter_new(ledger, one, NULL);
     count(old, "u", "r", 200);
     count(old, "w", "s", 200);
     count(old, "w", NULL, 404);
     settle();
     ledger_set_config(ledger, two);
-    struct meter *new = meter_new(ledger, two);
+    struct meter *new = meter_new(ledger, two, NULL);
     count(new, "u", "r", 200);
     count(new, "w", "q", 500);
     count(old, "u", "r", 200); // it had begun before
@@ -171,7 +171,7 @@ static void test_a_route_that_moved_is_another(void **state)
     (void)state;
     struct config *one = load(ONE), *moved = load(MOVED);
     begin(one);
-    struct meter *old = meter_new(ledger, one);
+    struct meter *old = meter_new(ledger, one, NULL);
     count(old, "u", "r", 200);
     settle();
     ledger_set_config(ledger, moved);
@@ -187,7 +187,7 @@ static void test_gauges_end_with_their_meter(void **state)
     (void)state;
     struct config *config = load(ONE);
     begin(config);
-    struct meter *meter = meter_new(ledger, config);
+    struct meter *meter = meter_new(ledger, config, NULL);
     struct measure measure;
     measure_init(&measure, loop, meter);
     measure_begin(&measure);
@@ -236,7 +236,7 @@ static void test_failures_are_told_now_and_then(void **state)
     struct config *config = load(ONE);
     begin(config);
     ledger_set_listener(ledger, on_failure, NULL);
-    struct meter *meter = meter_new(ledger, config);
+    struct meter *meter = meter_new(ledger, config, NULL);
     for (int i = 0; i < 100; i++)
         meter_fail(meter, config->upstreams[0], config->routes[0], FORWARD_TLS, false, "bad");
     meter_fail(meter, config->upstreams[1], NULL, FORWARD_LOCAL, true, "cut off");
@@ -270,7 +270,7 @@ static void test_replays_have_one_outcome(void **state)
     struct config *config = load(ONE);
     begin(config);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct meter *meter = meter_new(NULL, config);
+        struct meter *meter = meter_new(NULL, config, NULL);
         struct measure measure;
         measure_init(&measure, loop, meter);
         measure_begin(&measure);

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "../support/raw_server.h"
+#include "../support/script_server.h"
 #include "../support/source_rig.h"
 #include "token/document.h"
 #include "token/pointer.h"
@@ -211,18 +211,18 @@ static const struct config_slot authoriser = {.credential = &other};
 
 static struct asked {
     unsigned count;
-    void (*on_done)(void *arg, const struct token *token, const struct token_failure *failure);
+    uint64_t newer_than;
+    token_done_fn *on_done;
     void *arg;
 } asked;
 
-static void get_token(void *arg, const struct config_slot *of,
-                      void (*on_done)(void *done_arg, const struct token *token,
-                                      const struct token_failure *failure),
-                      void *done_arg)
+static void get_token(void *arg, const struct config_slot *of, uint64_t newer_than,
+                      token_done_fn *on_done, void *done_arg)
 {
     assert_ptr_equal(of, &authoriser);
     struct asked *to = arg;
     to->count++;
+    to->newer_than = newer_than;
     to->on_done = on_done;
     to->arg = done_arg;
 }
@@ -286,6 +286,117 @@ static void test_authoriser_fails(void **state)
         assert_int_equal(outcome.kind, rows[i].kind);
         assert_string_equal(outcome.text, "the login needs a token of credential 'other': because");
     }
+}
+
+static void tell_authoriser(const char *value, uint64_t generation, uint64_t age_ms)
+{
+    struct token *token = token_new(str_of(value), "Authorization", "Bearer");
+    token->generation = generation;
+    token->sent_ms = loop_now_ms(loop) - age_ms;
+    asked.on_done(asked.arg, token, NULL);
+    token_unref(token);
+}
+
+static const char *challenge; // fields of the 401 that logins with bearer-1 and bearer-2 get
+
+static void refuse_bearers(struct script_server *server, unsigned number, const char *request)
+{
+    (void)number;
+    bool is_good = strstr(request, "Bearer bearer-3") != NULL;
+    script_answer(server, is_good ? 200 : 401, is_good ? "" : challenge, "{\"%s\":\"s\"}",
+                  is_good ? "sessionToken" : "message");
+}
+
+static struct script_server logins;
+
+// One fetch, in which the authoriser is asked `asks` times: it has bearer-FIRST, asked for age_ms
+// ago, and gives bearer-NEXT when it is told that this was refused. How many logins were made.
+static unsigned log_in_bearing(struct source *source, unsigned first, unsigned next,
+                               uint64_t age_ms, unsigned asks, struct outcome *outcome)
+{
+    char value[32];
+    unsigned before = script_count(&logins);
+    *outcome = (struct outcome){0};
+    asked.count = 0;
+    source->ops->fetch(source, on_result, outcome);
+    assert_int_equal(asked.newer_than, 0);
+    snprintf(value, sizeof value, "bearer-%u", first);
+    tell_authoriser(value, first, age_ms);
+    for (int i = 0; i < 500 && !outcome->calls; i++) {
+        if (asked.count == 2) {
+            assert_int_equal(asked.newer_than, first);
+            asked.count++;
+            snprintf(value, sizeof value, "bearer-%u", next);
+            tell_authoriser(value, next, 0);
+        }
+        loop_turn(loop, 10);
+    }
+    assert_int_equal(outcome->calls, 1);
+    assert_int_equal(asked.count, asks == 2 ? 3 : 1);
+    return script_count(&logins) - before;
+}
+
+static void test_bearer_may_be_refused(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    script_start(&logins, refuse_bearers);
+    rig_point_to(logins.raw.port);
+    use_authoriser();
+    struct source *source = source_login_new(&context, &slot);
+    // A token that was just got is not what a mere 401 is about.
+    challenge = "WWW-Authenticate: Basic realm=\"x\"\r\n";
+    assert_int_equal(log_in_bearing(source, 1, 2, 9000, 1, &outcome), 1);
+    assert_int_equal(outcome.kind, FAILURE_REFUSED);
+    // An older one may be: asked for anew once, and if there is no newer one, that is all.
+    challenge = "WWW-Authenticate: Basic realm=\"x\"\r\nRetry-After: 1800\r\n";
+    assert_int_equal(log_in_bearing(source, 1, 1, 11000, 2, &outcome), 1);
+    assert_int_equal(outcome.kind, FAILURE_REFUSED);
+    assert_int_equal(outcome.retry_after_ms, 1800000);
+    assert_int_equal(log_in_bearing(source, 1, 2, 11000, 2, &outcome), 2);
+    assert_int_equal(outcome.kind, FAILURE_REFUSED);
+    assert_int_equal(outcome.status, 401);
+    // A login was repeated with bearer-2 already: never again for that one, whatever is said.
+    challenge = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
+                "WWW-Authenticate: Basic\r\n";
+    assert_int_equal(log_in_bearing(source, 2, 3, 11000, 1, &outcome), 1);
+    // Where the answer says so, also for one that was just got.
+    assert_int_equal(log_in_bearing(source, 3, 3, 0, 1, &outcome), 1);
+    assert_string_equal(outcome.value, "s");
+    source->ops->free(source);
+    source = source_login_new(&context, &slot);
+    assert_int_equal(log_in_bearing(source, 2, 3, 0, 2, &outcome), 2);
+    assert_string_equal(outcome.value, "s");
+    source->ops->free(source);
+    script_stop(&logins);
+}
+
+static void test_no_newer_bearer_to_be_had(void **state)
+{
+    (void)state;
+    struct outcome outcome = {0};
+    challenge = "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n";
+    script_start(&logins, refuse_bearers);
+    rig_point_to(logins.raw.port);
+    use_authoriser();
+    struct source *source = source_login_new(&context, &slot);
+    struct token_failure *failure = token_failure_new(FAILURE_UNREACHABLE, "because");
+    for (unsigned i = 0; i < 2; i++) { // it fails; nobody wants to know
+        asked.count = 0;
+        source->ops->fetch(source, on_result, &outcome);
+        tell_authoriser("bearer-1", 1, 0);
+        for (int turns = 0; turns < 500 && asked.count < 2; turns++)
+            loop_turn(loop, 10);
+        if (i == 1)
+            source->ops->cancel(source);
+        asked.on_done(asked.arg, NULL, failure);
+    }
+    token_failure_unref(failure);
+    source->ops->free(source);
+    script_stop(&logins);
+    assert_int_equal(outcome.calls, 1);
+    assert_int_equal(outcome.kind, FAILURE_UNREACHABLE);
+    assert_int_equal(script_count(&logins), 2);
 }
 
 static void test_no_login_that_nobody_wants(void **state)
@@ -443,6 +554,8 @@ int main(void)
         WITH_RIG(test_secret_comes_and_changes),
         WITH_RIG(test_authorised),
         WITH_RIG(test_authoriser_fails),
+        WITH_RIG(test_bearer_may_be_refused),
+        WITH_RIG(test_no_newer_bearer_to_be_had),
         WITH_RIG(test_no_login_that_nobody_wants),
         WITH_RIG(test_cancel),
         cmocka_unit_test(test_pointers),

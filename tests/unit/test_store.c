@@ -13,7 +13,6 @@
 
 #define PROCESSES 8
 
-static struct bench_redis redis;
 static char sqlite_url[BENCH_PATH_MAX + 8];
 
 // Each test runs once on each: *state is the store's URL.
@@ -24,39 +23,6 @@ static int on_sqlite(void **state)
     snprintf(strchr(sqlite_url, '\0'), 4, "%u", count++ % 100);
     *state = sqlite_url;
     return 0;
-}
-
-static int on_redis(void **state)
-{
-    bench_redis_stop(&redis);
-    *state = redis.url;
-    return bench_redis_start(&redis, NULL) ? 0 : -1;
-}
-
-static int off(void **state)
-{
-    (void)state;
-    bench_redis_stop(&redis);
-    return 0;
-}
-
-static void open_on(struct bench *bench, void **state)
-{
-    if (!bench_open(bench, *state, BENCH_SECRET))
-        fail_msg("%s", bench->err.text);
-}
-
-static void assert_fetch(struct bench_answer answer)
-{
-    assert_int_equal(answer.count, 1);
-    assert_int_equal(answer.answer, STORE_FETCH);
-}
-
-static void assert_token(struct bench_answer answer, const char *value)
-{
-    assert_int_equal(answer.count, 1);
-    assert_int_equal(answer.answer, STORE_TOKEN);
-    assert_string_equal(answer.value, value);
 }
 
 static void test_kept_over_a_restart(void **state)
@@ -103,12 +69,8 @@ static void test_not_expired_ones(void **state)
 static void test_waits_for_another(void **state)
 {
     struct bench one, other;
-    open_on(&one, state);
-    open_on(&other, state);
-    assert_fetch(bench_acquire(&one, BENCH_KEY_A, 0, 1000));
-    struct bench_answer answer = {0};
-    store_acquire(other.store, BENCH_KEY_A, 0, 5000, bench_on_done, &answer);
-    assert_false(bench_await(&other, &answer, 300));
+    struct bench_answer answer;
+    open_waiting(&one, &other, state, 300, &answer);
     bench_put(&one, BENCH_KEY_A, "token-1", 100);
     assert_true(bench_await(&other, &answer, 1000));
     assert_token(answer, "token-1");
@@ -119,12 +81,8 @@ static void test_waits_for_another(void **state)
 static void test_gets_the_lease_when_released(void **state)
 {
     struct bench one, other;
-    open_on(&one, state);
-    open_on(&other, state);
-    assert_fetch(bench_acquire(&one, BENCH_KEY_A, 0, 1000));
-    struct bench_answer answer = {0};
-    store_acquire(other.store, BENCH_KEY_A, 0, 5000, bench_on_done, &answer);
-    assert_false(bench_await(&other, &answer, 200));
+    struct bench_answer answer;
+    open_waiting(&one, &other, state, 200, &answer);
     store_release(one.store, BENCH_KEY_A);
     assert_true(bench_await(&other, &answer, 1000));
     assert_int_equal(answer.answer, STORE_FETCH);
@@ -153,12 +111,8 @@ static void test_waits_no_longer_than_asked(void **state)
 static void test_a_slow_holder_keeps_it(void **state)
 {
     struct bench one, other;
-    open_on(&one, state);
-    open_on(&other, state);
-    assert_fetch(bench_acquire(&one, BENCH_KEY_A, 0, 1000));
-    struct bench_answer answer = {0};
-    store_acquire(other.store, BENCH_KEY_A, 0, 30000, bench_on_done, &answer);
-    assert_false(bench_await(&other, &answer, STORE_LEASE_MS + 1000));
+    struct bench_answer answer;
+    open_waiting(&one, &other, state, STORE_LEASE_MS + 1000, &answer);
     bench_put(&one, BENCH_KEY_A, "token-1", 100);
     assert_true(bench_await(&other, &answer, 2000));
     assert_token(answer, "token-1");
@@ -171,8 +125,8 @@ static void test_two_slots_of_one_process(void **state)
     struct bench bench;
     open_on(&bench, state);
     struct bench_answer one = {0}, other = {0};
-    store_acquire(bench.store, BENCH_KEY_A, 0, 5000, bench_on_done, &one);
-    store_acquire(bench.store, BENCH_KEY_A, 0, 5000, bench_on_done, &other);
+    bench_ask(&bench, BENCH_KEY_A, 5000, &one);
+    bench_ask(&bench, BENCH_KEY_A, 5000, &other);
     assert_true(bench_await(&bench, &one, 1000));
     assert_int_equal(one.answer, STORE_FETCH);
     assert_int_equal(other.count, 0);
@@ -189,13 +143,13 @@ static void test_cancelled(void **state)
     open_on(&other, state);
     struct bench_answer answer = {0};
     // At once: whatever the thread made of it, the lease does not stay.
-    store_acquire(one.store, BENCH_KEY_A, 0, 5000, bench_on_done, &answer);
+    bench_ask(&one, BENCH_KEY_A, 5000, &answer);
     store_cancel(one.store, &answer);
     for (int i = 0; i < 20; i++)
         loop_turn(one.loop, 10);
     assert_fetch(bench_acquire(&other, BENCH_KEY_A, 0, 300));
     // While it waits.
-    store_acquire(one.store, BENCH_KEY_A, 0, 5000, bench_on_done, &answer);
+    bench_ask(&one, BENCH_KEY_A, 5000, &answer);
     bench_await(&one, &answer, 150);
     store_cancel(one.store, &answer);
     bench_put(&other, BENCH_KEY_A, "token-1", 100);
@@ -203,7 +157,7 @@ static void test_cancelled(void **state)
     store_cancel(one.store, &answer); // what is not there is no mistake
     assert_int_equal(answer.count, 0);
     // The answer is under way when it is cancelled.
-    store_acquire(one.store, BENCH_KEY_B, 0, 5000, bench_on_done, &answer);
+    bench_ask(&one, BENCH_KEY_B, 5000, &answer);
     bench_sleep_ms(150);
     store_cancel(one.store, &answer);
     bench_sleep_ms(100);
@@ -220,7 +174,7 @@ static void test_closed_with_all_under_way(void **state)
     struct bench_answer answers[20] = {{0}};
     open_on(&bench, state);
     for (size_t i = 0; i < ARRAY_LEN(answers); i++)
-        store_acquire(bench.store, BENCH_KEY_A, 0, 5000, bench_on_done, &answers[i]);
+        bench_ask(&bench, BENCH_KEY_A, 5000, &answers[i]);
     bench_await(&bench, &answers[0], 100);
     store_cancel(bench.store, &answers[7]);
     bench_put(&bench, BENCH_KEY_B, "token-1", 100);

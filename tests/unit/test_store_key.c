@@ -80,6 +80,7 @@ CHANGE(bound, id->credential.certificate_bound = true)
 CHANGE(certificate, id->credential.tls.cert_file = text("client.pem"))
 CHANGE(assertion, id->credential.assertion_file = text("/run/token"))
 CHANGE(assertion_audience, id->credential.assertion_audience = text("aud"))
+CHANGE(granted, id->credential.granted_scopes = GRANTED_REFUSE)
 CHANGE(login_url, id->credential.login.url.text = text("https://login.example.com"))
 CHANGE(login_body, id->credential.login.body = text("{\"user\":\"x\"}"))
 CHANGE(login_form, id->credential.login.is_form = true)
@@ -130,6 +131,7 @@ static const struct {
     ROW(bound),
     ROW(assertion),
     ROW(assertion_audience),
+    ROW(granted),
     ROW(login_url),
     ROW(login_body),
     ROW(login_form),

@@ -10,45 +10,11 @@
 
 #include <dlfcn.h>
 #include <netdb.h>
+#include <stdatomic.h>
 
 #include "../support/store_bench.h"
 #include "token/store_backend.h"
 #include "token/store_seal.h"
-
-static struct bench_redis redis;
-
-static int on_redis(void **state)
-{
-    bench_redis_stop(&redis);
-    *state = redis.url;
-    return bench_redis_start(&redis, NULL) ? 0 : -1;
-}
-
-static int off(void **state)
-{
-    (void)state;
-    bench_redis_stop(&redis);
-    return 0;
-}
-
-static void open_on(struct bench *bench, void **state)
-{
-    if (!bench_open(bench, *state, BENCH_SECRET))
-        fail_msg("%s", bench->err.text);
-}
-
-static void assert_fetch(struct bench_answer answer)
-{
-    assert_int_equal(answer.count, 1);
-    assert_int_equal(answer.answer, STORE_FETCH);
-}
-
-static void assert_token(struct bench_answer answer, const char *value)
-{
-    assert_int_equal(answer.count, 1);
-    assert_int_equal(answer.answer, STORE_TOKEN);
-    assert_string_equal(answer.value, value);
-}
 
 // -- away --------------------------------------------------------------------------------------
 
@@ -101,12 +67,8 @@ static void test_redis_restarted_unnoticed(void **state)
 static void test_redis_holder_and_server_killed(void **state)
 {
     struct bench one, other;
-    open_on(&one, state);
-    open_on(&other, state);
-    assert_fetch(bench_acquire(&one, BENCH_KEY_A, 0, 1000));
-    struct bench_answer answer = {0};
-    store_acquire(other.store, BENCH_KEY_A, 0, 20000, bench_on_done, &answer);
-    assert_false(bench_await(&other, &answer, 200));
+    struct bench_answer answer;
+    open_waiting(&one, &other, state, 200, &answer);
     bench_redis_stop(&redis); // while it waits
     assert_true(bench_await(&other, &answer, 2000));
     assert_int_equal(answer.answer, STORE_FETCH);
@@ -137,7 +99,7 @@ static void test_redis_hangs(void **state)
 }
 
 // In front of libc's: the resolver's time limit is not ours to set.
-static unsigned resolver_ms;
+static atomic_uint resolver_ms;
 
 int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
                 struct addrinfo **out)
@@ -161,7 +123,7 @@ static void test_slow_resolver(void **state)
     snprintf(url, sizeof url, "redis://localhost:%u", redis.port);
     assert_true(bench_open(&bench, url, BENCH_SECRET));
     uint64_t start_ms = bench_now_ms();
-    store_acquire(bench.store, BENCH_KEY_A, 0, 20000, bench_on_done, &answer);
+    bench_ask(&bench, BENCH_KEY_A, 20000, &answer);
     assert_true(bench_await(&bench, &answer, 10000));
     assert_true(bench_now_ms() - start_ms < 2 * bench.config.store.timeout_ms + 750);
     assert_int_equal(answer.answer, STORE_FETCH);

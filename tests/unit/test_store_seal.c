@@ -27,6 +27,8 @@ static void fill(struct store_record *record, const char *value)
     store_record_init(record);
     record->sent_s = 1750000000;
     record->expires_s = 1750003600;
+    record->sent_part_ms = 999;
+    record->expires_part_ms = 1;
     record->granted_scope = mem_strdup("items:read items:write");
     record->binding = mem_strdup("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
     assert_true(buf_append(&record->value, str_of(value)));
@@ -63,6 +65,8 @@ static void test_comes_back(void **state)
     assert_true(store_unseal(keys, KEY_A, buf_str(&blob), &record));
     assert_int_equal(record.sent_s, 1750000000);
     assert_int_equal(record.expires_s, 1750003600);
+    assert_int_equal(store_record_sent_ms(&record), INT64_C(1750000000999));
+    assert_int_equal(store_record_expires_ms(&record), INT64_C(1750003600001));
     assert_true(str_eq(buf_str(&record.value), STR("mF_9.B5f-4.1JqM")));
     assert_string_equal(record.granted_scope, "items:read items:write");
     assert_string_equal(record.binding, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
@@ -215,6 +219,8 @@ static void test_short_keys(void **state)
     store_keys_free(keys);
 }
 
+static unsigned part_ms; // of expires_s
+
 static bool seals(int64_t sent_s, int64_t expires_s, struct str value, const char *scope)
 {
     struct store_keys *keys = keys_of("a secret of the store", NULL);
@@ -225,6 +231,7 @@ static bool seals(int64_t sent_s, int64_t expires_s, struct str value, const cha
     record.value.max = 1 << 20;
     record.sent_s = sent_s;
     record.expires_s = expires_s;
+    record.expires_part_ms = part_ms;
     record.granted_scope = mem_strdup(scope);
     assert_true(buf_append(&record.value, value));
     buf_init(&blob, STORE_BLOB_MAX);
@@ -243,6 +250,9 @@ static void test_what_makes_no_sense(void **state)
     // T18 milliseconds for seconds
     assert_false(seals(1750000000, INT64_C(1750003600000), STR("t"), NULL));
     assert_false(seals(INT64_C(1750000000000), INT64_C(1750003600000), STR("t"), NULL));
+    part_ms = 1000;
+    assert_false(seals(1750000000, 1750003600, STR("t"), NULL));
+    part_ms = 0;
     assert_false(seals(0, 1750003600, STR("t"), NULL));
     assert_false(seals(1750000000, 1749999999, STR("t"), NULL));
     assert_false(seals(1750000000, 1750003600, STR(""), NULL));

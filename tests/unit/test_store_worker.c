@@ -143,7 +143,7 @@ static int set_up(void **state)
     rig.worker = store_worker_new(
         &(struct store_worker_parts){rig.loop, &rig.fake.backend, rig.keys, &rig.counts, tell});
     memset(words, 0, sizeof words);
-    look = (struct store_look){.wait_ms = 1000};
+    look = (struct store_look){.wish.wait_ms = 1000};
     memcpy(look.place, BENCH_KEY_A, STORE_KEY_LEN);
     *state = &rig;
     return 0;
@@ -330,7 +330,7 @@ static void test_free_tells_and_gives_back(void **state)
     struct rig *rig = *state;
     store_worker_acquire(rig->worker, &look);
     assert_int_equal(words[STORE_WORD_FETCH], 1);
-    look.wait_ms = 60000;
+    look.wish.wait_ms = 60000;
     store_worker_acquire(rig->worker, &look); // waits for the lease taken above
     assert_int_equal(words[STORE_WORD_WAITING], 1);
     store_worker_free(rig->worker);

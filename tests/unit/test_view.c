@@ -29,8 +29,8 @@ void __real_free(void *ptr);
 void __wrap_free(void *ptr);
 int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
-void __real_keeper_tell(struct keeper *keeper, size_t slot, enum keeper_note note);
-void __wrap_keeper_tell(struct keeper *keeper, size_t slot, enum keeper_note note);
+void __real_keeper_tell(struct keeper_set *set, size_t slot, enum keeper_note note);
+void __wrap_keeper_tell(struct keeper_set *set, size_t slot, enum keeper_note note);
 
 // Relaxed atomics, since the test with threads passes here, too.
 static void count(unsigned *counter)
@@ -68,10 +68,10 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
     return __real_pthread_mutex_lock(mutex);
 }
 
-void __wrap_keeper_tell(struct keeper *keeper, size_t slot, enum keeper_note note)
+void __wrap_keeper_tell(struct keeper_set *set, size_t slot, enum keeper_note note)
 {
     count(&tell_count[note]);
-    __real_keeper_tell(keeper, slot, note);
+    __real_keeper_tell(set, slot, note);
 }
 
 static void reset_counts(void)
@@ -95,7 +95,7 @@ static int set_up(void **state)
     bench.control = loop_new(&err);
     bench.keeper = keeper_new_of(bench.control, &fake_config, &fake_parts, &err);
     bench.worker = loop_new(&err);
-    bench.view = view_new(bench.worker, bench.keeper, FAKE_SLOTS);
+    bench.view = view_new(bench.worker, bench.keeper);
     *state = &bench;
     reset_counts();
     return 0;
@@ -368,7 +368,7 @@ static void test_threads(void **state)
     workers_done = 0;
     for (size_t i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){.waiter.on_token = on_worker_token, .loop = loop_new(&err)};
-        workers[i].view = view_new(workers[i].loop, bench->keeper, FAKE_SLOTS);
+        workers[i].view = view_new(workers[i].loop, bench->keeper);
     }
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&workers[i].thread, NULL, run_worker, &workers[i]), 0);

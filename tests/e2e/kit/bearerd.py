@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import textwrap
@@ -38,15 +39,16 @@ def run(*args, env=None, binary=None):
 
 
 class Bearerd:
-    def __init__(self, config, env=None, binary=None, admin=None):
-        """admin: the path of the socket that the configuration has in [admin]."""
+    def __init__(self, config, env=None, binary=None, admin=None, before=(), descriptors=()):
+        """admin: the path of the socket that the configuration has in [admin]. before: a command that starts it, with what
+        it inherits."""
         self.config = config
         self.env = env or {}
         self.admin = admin and Admin(admin)
         self.secrets = []  # more of them than the configuration names
         self.problems = {}  # what bearerd answered of its own
-        binary = binary or BINARY
-        self.process = Process([binary, "serve", "-c", config], env={**ENV, **(env or {})}, name="bearerd")
+        argv = [*before, binary or BINARY, "serve", "-c", config]
+        self.process = Process(argv, env={**ENV, **(env or {})}, name="bearerd", descriptors=descriptors)
         self.address = None
 
     def wait_ready(self):
@@ -76,6 +78,27 @@ class Bearerd:
     def memory_peak_kib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+)", status).group(1))
+
+    def write(self, text, proxy=""):
+        """Another configuration in the file's place, in one go, as whoever replaces files should."""
+        if self.admin and "[admin]" not in text:
+            text = f"{textwrap.dedent(text)}\n[admin]\nlisten = unix:{self.admin.address}\n"
+        fresh = write_config(self.config.parent, text, proxy, self.config.name + ".new")
+        os.replace(fresh, self.config)
+
+    def reload(self, text=None, proxy="", expect="reloaded"):
+        """SIGHUP, after another configuration was written if there is one; returns what the log then said."""
+        if text is not None:
+            self.write(text, proxy)
+        mark = self.process.mark()
+        self.process.signal(signal.SIGHUP)
+        said = self.process.wait_line(r"event=(reloaded|reload\.refused)\b", 30, mark)[1]
+        lines = "\n".join(self.process.lines_since(mark))
+        assert said == expect, lines
+        return lines
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def stop(self):
         assert self.process.is_running(), f"bearerd died:\n{self.process.tail()}"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A certification authority for one test session, made with openssl: servers named localhost and 127.0.0.1, a client,
 and a second authority that nobody should trust."""
+import datetime
 import subprocess
 
 KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -54,4 +55,24 @@ class Certs:
             "-CAkey",
             self.key_of(self.ca),
         )
+        return crt
+
+    def expired(self):
+        """A server's certificate that was good until yesterday; only `openssl ca` dates back."""
+        crt = self.folder / "expired.crt"
+        if crt.exists():
+            return crt
+        csr, config = crt.with_suffix(".csr"), crt.with_suffix(".cnf")
+        config.write_text(
+            f"[ca]\ndefault_ca = d\n[d]\ndatabase = {self.folder}/ca.index\nserial = {self.folder}/ca.serial\n"
+            f"new_certs_dir = {self.folder}\ndefault_md = sha256\npolicy = p\nx509_extensions = e\n"
+            f"[p]\ncommonName = supplied\n[e]\n{NAMES}\n{LEAF}\n"
+        )
+        (self.folder / "ca.index").touch()
+        (self.folder / "ca.serial").write_text("4D\n")
+        openssl("req", "-new", *KEY, "-subj", "/CN=localhost", "-keyout", self.key_of(crt), "-out", csr)
+        day = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+        dates = ["-startdate", f"{day - datetime.timedelta(days=1):%Y%m%d%H%M%SZ}", "-enddate", f"{day:%Y%m%d%H%M%SZ}"]
+        signer = ["-cert", self.ca, "-keyfile", self.key_of(self.ca)]
+        openssl("ca", "-batch", "-notext", "-config", config, *signer, *dates, "-in", csr, "-out", crt)
         return crt

@@ -36,7 +36,8 @@ def half_closed(port):
 
 
 class Process:
-    def __init__(self, argv, env=None, cwd=None, name=None):
+    def __init__(self, argv, env=None, cwd=None, name=None, descriptors=()):
+        """descriptors: inherited under the same numbers."""
         self.name = name or str(argv[0]).rsplit("/", 1)[-1]
         self.lines = []
         self._changed = threading.Condition()
@@ -45,7 +46,7 @@ class Process:
         command = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace", env=env, cwd=cwd, start_new_session=True,
+            text=True, errors="replace", env=env, cwd=cwd, start_new_session=True, pass_fds=descriptors,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

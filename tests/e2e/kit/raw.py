@@ -53,12 +53,13 @@ class Response:
 
 
 class RawClient:
-    def __init__(self, address, timeout=20, problems=None):
-        """address: a port of 127.0.0.1, or the path of a unix socket. problems: a dictionary that takes down what bearerd
-        answers of its own."""
+    def __init__(self, address, timeout=20, source=None, problems=None):
+        """address: a port of 127.0.0.1, a pair of host and port, or the path of a unix socket; source: the client's own
+        address; problems: a dictionary that takes down what bearerd answers of its own."""
         self.problems = problems
-        if isinstance(address, int):
-            self.sock = socket.create_connection(("127.0.0.1", address), timeout)
+        if isinstance(address, (int, tuple)):
+            place = ("127.0.0.1", address) if isinstance(address, int) else address
+            self.sock = socket.create_connection(place, timeout, (source, 0) if source else None)
         else:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
@@ -75,6 +76,9 @@ class RawClient:
 
     def close(self):
         self.sock.close()
+
+    def fileno(self):
+        return self.sock.fileno()
 
     def send(self, data):
         self.sock.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))

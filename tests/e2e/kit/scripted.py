@@ -127,6 +127,18 @@ class Exchange:
         except ConnectionResetError:
             pass
 
+    def wait_unused(self, timeout=10):
+        """Until the other side has closed, without having sent a byte more: the connection was not used again."""
+        self.connection.sock.settimeout(timeout)
+        more = self.connection.data
+        try:
+            more += self.connection.sock.recv(1 << 16)
+        except TimeoutError:
+            raise AssertionError("the connection is kept open") from None
+        except OSError:
+            pass  # reset
+        assert not more, f"used again: {more!r}"
+
 
 def echo(exchange):
     """The default: 200 with the request as it came."""
@@ -135,7 +147,7 @@ def echo(exchange):
 
 
 class ScriptedServer:
-    def __init__(self, on=echo, certs=None, certificate=None, client_ca=None, port=0, backlog=512):
+    def __init__(self, on=echo, certs=None, certificate=None, client_ca=None, port=0, backlog=512, host="127.0.0.1", path=None):
         self.on = on
         self.requests = []
         self.connections = 0  # accepted so far
@@ -143,11 +155,22 @@ class ScriptedServer:
         self._open = set()
         self._lock = threading.Lock()
         self._tls = self._context(certs, certificate, client_ca) if certs else None
-        self._socket = socket.create_server(("127.0.0.1", port), backlog=backlog)
-        self.port = self._socket.getsockname()[1]
+        self._socket = self._listen(host, port, path, backlog)
+        self.port = path or self._socket.getsockname()[1]
         self.authority = f"127.0.0.1:{self.port}"
         self.url = f"{'https' if certs else 'http'}://{self.authority}"
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @staticmethod
+    def _listen(host, port, path, backlog):
+        """path: of a unix socket, in the place of host and port."""
+        if not path:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            return socket.create_server((host, port), family=family, backlog=backlog)
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(str(path))
+        server.listen(backlog)
+        return server
 
     @staticmethod
     def _context(certs, certificate, client_ca):
@@ -216,6 +239,10 @@ class ScriptedServer:
             connection.ended.wait(5)
 
     def stop(self):
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for the next connection
+        except OSError:
+            pass
         self._socket.close()
         with self._lock:
             left = list(self._open)

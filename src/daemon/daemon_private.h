@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// What daemon.c (building, signals, stopping), reload.c, upgrade.c and watchdog.c share; nobody
+// else includes this.
+#ifndef DAEMON_DAEMON_PRIVATE_H
+#define DAEMON_DAEMON_PRIVATE_H
+
+#include "daemon/daemon.h"
+#include "daemon/desk.h"
+#include "daemon/listening.h"
+#include "daemon/notify.h"
+#include "daemon/worker.h"
+
+enum daemon_phase { DAEMON_STARTING, DAEMON_SERVING, DAEMON_DELAYING, DAEMON_DRAINING };
+
+struct reload {
+    struct list asked, under_way; // of struct daemon_reload
+    struct task task;             // begins the next
+    size_t workers_left;          // that have not yet changed; 0: none is under way
+    struct listeners removed;     // with what they still hold; closed once all have changed
+    struct daemon_reload_stats stats;
+    char fault[448]; // of the last that was refused
+};
+
+struct watchdog {
+    struct timer timer;
+    uint64_t period_ms;
+    size_t awaited; // workers that have not yet answered
+    bool is_late;   // and that was said
+};
+
+struct upgrade {
+    char *program;          // path of ourselves
+    pid_t pid;              // of the successor; 0: there is none
+    struct watch word, end; // it is ready; it has ended
+    struct timer timer;
+    bool is_done;
+};
+
+struct daemon {
+    bool is_service;
+    struct daemon_service service;
+    struct config *config;
+    struct policy *policy;
+    struct crowd *crowd;  // NULL without max_connections_per_client
+    uint64_t clients_max; // max_connections, or what descriptors suffice for
+    struct loop *loop;
+    struct keeper *keeper;
+    struct ledger *ledger;
+    struct desk desk;
+    struct passed passed;
+    struct listeners listeners;
+    struct worker **workers;
+    size_t worker_count, workers_running;
+    char instance[24];
+    enum daemon_phase phase;
+    struct watch signal_watch;
+    struct timer delay_timer;
+    struct notify notify;
+    struct watchdog watchdog;
+    struct reload reload;
+    struct upgrade upgrade;
+};
+
+// daemon.c
+void daemon_begin_stop(struct daemon *daemon);
+void daemon_log_warnings(const struct config *config);
+void daemon_say_ready(const struct daemon *daemon, const char *state);
+
+// reload.c
+void reload_init(struct daemon *daemon);
+void reload_fini(struct daemon *daemon);
+void reload_on_signal(struct daemon *daemon);
+
+// watchdog.c: pings the service manager for as long as the control loop and all workers turn
+void watchdog_start(struct daemon *daemon);
+void watchdog_stop(struct daemon *daemon);
+
+// upgrade.c: another process of the same program takes over the sockets, then this one drains
+void upgrade_init(struct daemon *daemon);
+void upgrade_on_signal(struct daemon *daemon);
+void upgrade_tell_predecessor(struct daemon *daemon); // we take requests now
+void upgrade_fini(struct daemon *daemon);
+
+// pid_file.c
+bool pid_file_write(const char *path, struct err *err) WARN_UNUSED;
+void pid_file_remove(const char *path); // unless another process has written its own
+
+#endif

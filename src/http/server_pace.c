@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// What a client owes us, and until when: a head, a body, to take its answer. A head has one limit
+// from its start to its end. A body or an answer has a purse of body_timeout milliseconds: time
+// spends it, bytes fill it at body_min_rate, never above its size. So a client may pause, or be
+// slow for a while, and one that sends a byte now and then comes to its end all the same.
+#include <linux/tcp.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "http/server.h"
+#include "http/server_private.h"
+
+#define LOOKS 4 // into the purse, in the time that empties it
+
+// -- the purse ---------------------------------------------------------------------------------
+
+static struct tcp_info conn_tcp_info(const struct conn *conn)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+    if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+        return (struct tcp_info){0};
+    return info;
+}
+
+// What was written may lie in the kernel for minutes; taken is what the client's side has.
+static uint64_t pace_taken(struct conn *conn)
+{
+    struct pace *pace = &conn->pace;
+    uint64_t before = pace->mark;
+    if (!conn->is_unix) {
+        pace->mark = conn_tcp_info(conn).tcpi_bytes_acked;
+        return pace->mark - before;
+    }
+    int queued = 0;
+    if (ioctl(conn->fd, TIOCOUTQ, &queued) == 0)
+        pace->mark = (uint64_t)queued;
+    return pace->moved + (before > pace->mark ? before - pace->mark : 0);
+}
+
+// Brings the purse up to date.
+static void pace_settle(struct conn *conn)
+{
+    struct pace *pace = &conn->pace;
+    const struct server_config *config = &conn->server->config;
+    uint64_t now = loop_now_ms(conn->server->loop), spent = now - pace->looked_ms;
+    uint64_t bytes = pace->is_reply ? pace_taken(conn) : pace->moved;
+    uint64_t full = config->body_timeout_ms, gained = bytes ? full : 0;
+    if (config->body_min_rate && bytes < full * config->body_min_rate)
+        gained = bytes * 1000 / config->body_min_rate;
+    uint64_t purse = pace->purse_ms + gained;
+    purse = purse > spent ? purse - spent : 0;
+    pace->purse_ms = purse < full ? purse : full;
+    pace->looked_ms = now;
+    pace->moved = 0;
+}
+
+static void pace_look_later(struct conn *conn)
+{
+    uint64_t step = conn->server->config.body_timeout_ms / LOOKS;
+    uint64_t purse = conn->pace.purse_ms;
+    timer_start(conn->server->loop, &conn->deadline, step < purse ? step : purse);
+}
+
+void conn_start_pace(struct conn *conn, bool is_reply)
+{
+    conn->pace = (struct pace){
+        .is_on = true,
+        .is_reply = is_reply,
+        .purse_ms = conn->server->config.body_timeout_ms,
+        .looked_ms = loop_now_ms(conn->server->loop),
+    };
+    pace_look_later(conn);
+}
+
+void conn_pause_pace(struct conn *conn)
+{
+    if (!conn->pace.is_on)
+        return;
+    // It took all of what was there of an answer.
+    if (conn->pace.is_reply)
+        conn->pace.purse_ms = conn->server->config.body_timeout_ms;
+    else
+        pace_settle(conn);
+    conn->pace.is_on = false;
+    timer_disarm(&conn->deadline);
+}
+
+void conn_move(struct conn *conn, size_t len)
+{
+    conn->pace.moved += len;
+    if (conn->pace.is_on)
+        return;
+    conn->pace.is_on = true;
+    conn->pace.looked_ms = loop_now_ms(conn->server->loop);
+    pace_look_later(conn);
+}
+
+// -- deadlines ---------------------------------------------------------------------------------
+
+void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
+{
+    conn->pace.is_on = false;
+    if (delay_ms)
+        timer_start(conn->server->loop, &conn->deadline, delay_ms);
+    else
+        timer_disarm(&conn->deadline);
+}
+
+// A connection that was opened and never used is closed without a word: what is said on it could be
+// taken for the answer to a request that is just being sent.
+static bool conn_owes_head(const struct conn *conn)
+{
+    if (conn->req)
+        return conn->req->phase == REQ_NEW;
+    return !conn->has_asked && !conn->is_unix && conn_tcp_info(conn).tcpi_bytes_received;
+}
+
+// True: the client gets an answer in the place of the rest of its body.
+static bool conn_answer_late_body(const struct conn *conn)
+{
+    struct req *req = conn->req;
+    if (!req || req->phase != REQ_BODY || req->is_draining || !req->server->ops->on_late)
+        return false;
+    req->is_late = true;
+    req->server->ops->on_late(&req->pub);
+    return req->hand != NULL;
+}
+
+static void on_deadline(struct timer *timer)
+{
+    struct conn *conn = CONTAINER_OF(timer, struct conn, deadline);
+    if (conn->pace.is_on) {
+        pace_settle(conn);
+        if (conn->pace.purse_ms) {
+            pace_look_later(conn);
+            return;
+        }
+    }
+    log_debug("client.too_slow", F_NUM("fd", conn->fd));
+    struct req *req = conn->req;
+    if (req && req->hand) {
+        hand_on_deadline(req->hand);
+        return;
+    }
+    if (req && req->is_draining && req->response) {
+        hand_start(req, false); // it waits for the answer before it sends the rest
+        return;
+    }
+    if (conn_answer_late_body(conn))
+        return;
+    if (conn->req && conn->req->phase == REQ_REPLYING) {
+        conn_reset(conn); // else the kernel would hold for the client what we do not
+        return;
+    }
+    if (conn_owes_head(conn))
+        conn_say(conn, SAY_LATE_HEAD);
+    conn_break(conn);
+}
+
+void conn_init_deadline(struct conn *conn)
+{
+    timer_init(&conn->deadline, on_deadline);
+    conn_set_deadline(conn, conn->server->config.header_timeout_ms);
+}

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: MIT
+"""Another process in the place of this one while clients come without a pause, each with a connection of its own: not
+one is refused, reset or left without an answer. By SIGUSR2, and by a service manager that holds the sockets."""
+import contextlib
+import os
+import re
+import signal
+import socket
+import threading
+
+import pytest
+from conftest import one_route
+from kit.bearerd import REPORT, Bearerd, write_config
+from kit.process import free_port, wait_until
+from kit.raw import RawClient
+from test_service import activated, listener
+
+UPGRADES = int(os.environ.get("BEARERD_UPGRADES") or 20)
+
+
+class Newcomers:
+    """Clients in a loop, each time on a new connection; a new one at every address in turn."""
+
+    def __init__(self, addresses, clients=4):
+        self.addresses, self.count, self.faults = addresses, 0, []
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=[i]) for i in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, i):
+        while not self._end.is_set():
+            i += 1
+            try:
+                with RawClient(self.addresses[i % len(self.addresses)], timeout=30) as client:
+                    assert client.ask(target="/x").status == 200
+                self.count += 1
+            except Exception as fault:
+                self.faults.append(repr(fault))
+
+    def wait_more(self, count=20):
+        target = self.count + count
+        wait_until(lambda: self.faults or self.count >= target, 30, "clients that are served")
+
+    def stop(self):
+        self._end.set()
+        for thread in self._threads:
+            thread.join(40)
+        assert not self.faults, self.faults[:5]
+        return self.count
+
+
+@pytest.fixture
+def upgradeable(simple):
+    """simple(), of which every process that came by an upgrade is ended, too."""
+    made = []
+
+    def make(*args, **options):
+        made.append(simple(*args, **options))
+        return made[-1]
+
+    yield make
+    for daemon in made:
+        for pid in re.findall(r"event=ready .*\bpid=(\d+)", daemon.log):
+            with contextlib.suppress(OSError):
+                if int(pid) != daemon.process.pid:
+                    os.kill(int(pid), signal.SIGKILL)
+
+
+def upgrade(daemon, pid):
+    """The number of the next process, once it serves and the one before has gone."""
+    mark = daemon.process.mark()
+    os.kill(pid, signal.SIGUSR2)
+    next_pid = int(daemon.process.wait_line(r"event=upgraded pid=(\d+)", 30, mark)[1])
+    wait_until(lambda: not is_running(daemon, pid), 30, "the end of the process before")
+    return next_pid
+
+
+def is_running(daemon, pid):
+    """Those that nobody waits for any more are taken off by init."""
+    if pid == daemon.process.pid:
+        return daemon.process.is_running()
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_not_one_client_is_refused_over_upgrades(upgradeable, tmp_path, workers):
+    path, port = tmp_path / "proxy.sock", free_port()
+    daemon = upgradeable(f"workers = {workers}\nlisten = 127.0.0.1:{port}\nlisten = unix:{path}")
+    clients, pid = Newcomers([port, path]), daemon.process.pid
+    with contextlib.ExitStack() as stack:
+        stack.callback(clients.stop)
+        for _ in range(UPGRADES):
+            pid = upgrade(daemon, pid)
+            clients.wait_more()
+    assert daemon.process.process.returncode == 0
+    assert clients.count >= 20 * UPGRADES
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not is_running(daemon, pid), 20, "the last one's end")
+    assert daemon.log.count("event=stopped") == UPGRADES + 1
+    assert not path.exists(), "the last one takes its socket with it"
+    assert not REPORT.search(daemon.log), daemon.log
+
+
+def test_requests_under_way_end_in_the_process_before(upgradeable, upstream):
+    go_on = threading.Event()
+
+    def slow(exchange):
+        assert exchange.request.target != "/slow" or go_on.wait(20)
+        exchange.answer(body=b"done")
+
+    upstream.on = slow
+    port = free_port()
+    daemon = upgradeable(f"listen = 127.0.0.1:{port}\ndrain_timeout = 20s")
+    with daemon.client() as busy, daemon.client() as idle:
+        assert idle.ask().status == 200
+        busy.request(target="/slow")
+        upstream.wait_requests(2)
+        os.kill(daemon.process.pid, signal.SIGUSR2)
+        next_pid = int(daemon.wait_log(r"event=upgraded pid=(\d+)", 30)[1])
+        assert idle.is_closed_by_peer()
+        assert daemon.ask().status == 200
+        assert daemon.process.is_running()
+        go_on.set()
+        assert busy.response().body == b"done"
+        assert daemon.process.wait_exit() == 0
+    os.kill(next_pid, signal.SIGTERM)
+    wait_until(lambda: daemon.log.count("event=stopped") == 2, 20, "the end of both")
+
+
+def test_a_successor_that_does_not_come_up_changes_nothing(upgradeable, auth, upstream):
+    port = free_port()
+    daemon = upgradeable(f"listen = 127.0.0.1:{port}")
+    daemon.config.write_text("[upstream\n")
+    daemon.process.signal(signal.SIGUSR2)
+    daemon.wait_log("event=upgrade.failed")
+    assert daemon.ask().status == 200 and "event=stopping" not in daemon.log
+    # And the next try is as good as the first.
+    daemon.write(one_route(auth.credential(), upstream.url), f"listen = 127.0.0.1:{port}")
+    pid = upgrade(daemon, daemon.process.pid)
+    assert daemon.ask().status == 200
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: daemon.log.count("event=stopped") == 2, 20, "the end of both")
+
+
+def test_workers_listeners_and_header_limit_may_change(upgradeable, auth, upstream, tmp_path):
+    """What a reload cannot do."""
+    text, ports = one_route(auth.credential(), upstream.url), [free_port() for _ in range(3)]
+    path = tmp_path / "proxy.sock"
+    daemon = upgradeable(f"workers = 3\nlisten = 127.0.0.1:{ports[0]}\nlisten = 127.0.0.1:{ports[1]}\nlisten = unix:{path}")
+    pid = daemon.process.pid
+    for workers in (1, 4, 2):
+        daemon.write(
+            text, f"workers = {workers}\nheader_limit = 32k\nlisten = 127.0.0.1:{ports[0]}\nlisten = 127.0.0.1:{ports[2]}"
+        )
+        pid = upgrade(daemon, pid)
+        assert f"event=ready workers={workers}" in daemon.log
+        for _ in range(20):
+            for port in (ports[0], ports[2]):
+                with RawClient(port) as client:
+                    assert client.ask(fields=[f"X-Large: {'x' * 20000}"]).status == 200
+        with pytest.raises(OSError):
+            RawClient(ports[1])
+        assert not path.exists()
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not is_running(daemon, pid), 20, "its end")
+    assert not REPORT.search(daemon.log), daemon.log
+
+
+def test_a_manager_and_the_pid_file_are_told(upgradeable, tmp_path):
+    notes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notes.bind(str(tmp_path / "notify"))
+    notes.settimeout(20)
+    pid_file, port = tmp_path / "pid", free_port()
+    daemon = upgradeable(f"listen = 127.0.0.1:{port}\npid_file = {pid_file}", env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    pid = upgrade(daemon, daemon.process.pid)
+    got = []
+    while f"MAINPID={pid}" not in got:
+        got += notes.recv(4096).decode().splitlines()
+    assert got.count("READY=1") >= 1 and "STOPPING=1" not in got
+    assert pid_file.read_text() == f"{pid}\n"
+    os.kill(pid, signal.SIGTERM)
+    while "STOPPING=1" not in got:
+        got += notes.recv(4096).decode().splitlines()
+    wait_until(lambda: not pid_file.exists(), 20, "the file to go")
+    notes.close()
+
+
+def test_sockets_of_a_manager_are_handed_on(upgradeable, tmp_path, auth, upstream):
+    with listener() as sock:
+        port = sock.getsockname()[1]
+        config = write_config(tmp_path, one_route(auth.credential(), upstream.url), "listen = fd:web\nworkers = 2")
+        daemon = activated(config, [sock], ["web"]).wait_ready()
+        pid = daemon.process.pid
+        for _ in range(3):
+            pid = upgrade(daemon, pid)
+            with RawClient(port) as client:
+                assert client.ask().status == 200
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not is_running(daemon, pid), 20, "its end")
+        with RawClient(port):
+            pass
+    assert not REPORT.search(daemon.log), daemon.log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_not_one_client_is_refused_over_restarts_with_a_managers_sockets(tmp_path, auth, upstream, workers):
+    """Stopped, then started again: meanwhile clients wait in a queue that outlives us."""
+    with listener() as sock:
+        config = write_config(tmp_path, one_route(auth.credential(), upstream.url), f"listen = fd:web\nworkers = {workers}")
+        daemon = activated(config, [sock], ["web"]).wait_ready()
+        clients = Newcomers([sock.getsockname()[1]])
+        with contextlib.ExitStack() as stack:
+            stack.callback(clients.stop)
+            for _ in range(UPGRADES):
+                daemon.stop()
+                daemon = activated(config, [sock], ["web"]).wait_ready()
+                clients.wait_more()
+        daemon.stop()
+        assert clients.count >= 20 * UPGRADES
+
+
+def test_two_processes_do_not_share_an_address_by_mistake(simple, auth, upstream, tmp_path):
+    port = free_port()
+    daemon = simple(f"listen = 127.0.0.1:{port}\nworkers = 2")
+    config = write_config(tmp_path, one_route(auth.credential(), upstream.url), f"listen = 127.0.0.1:{port}\nworkers = 2", "b.ini")
+    second = Bearerd(config)
+    assert second.process.wait_exit() == 1
+    assert f"127.0.0.1:{port}" in second.log and "in use" in second.log
+    assert daemon.ask().status == 200

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""docs/problems.md: a row for every answer that bearerd makes itself, and in it a test that provokes it."""
+import pathlib
+import re
+
+import pytest
+from kit.bearerd import ROOT
+
+HERE = pathlib.Path(__file__).parent
+ROW = re.compile(r"^\| `([a-z0-9-]+)` \| ([\d, ]+) \|.*\| `(test_\w+\.py)::(test_\w+)` \|$", re.M)
+KIND = re.compile(r'^    \{"([a-z0-9-]+)", ?\n?\s*"([^"]+)"', re.M)
+PROBLEMS = (ROOT / "docs/problems.md").read_text()
+SOURCE = (ROOT / "src/proxy/problem.c").read_text()
+
+
+def test_every_kind_has_its_row():
+    assert [row[0] for row in ROW.findall(PROBLEMS)] == [kind for kind, _ in KIND.findall(SOURCE)]
+
+
+@pytest.mark.parametrize("kind, statuses, file, test", ROW.findall(PROBLEMS))
+def test_every_row_names_its_test(kind, statuses, file, test):
+    text = (HERE / file).read_text()
+    assert f"def {test}(" in text
+    assert f'"{kind}"' in text and re.search(rf"\b({statuses.replace(', ', '|')})\b", text)
+
+
+def test_what_is_said_by_hand_is_said_alike():
+    """http/server_say.c has answers of its own, for when there is no request to answer."""
+    said = (ROOT / "src/http/server_say.c").read_text()
+    kinds = dict(KIND.findall(SOURCE))
+    found = re.findall(r'\{\d+, "([a-z-]+)",\s*"([^"]+)"', said)
+    assert len(found) >= 3 and all(kinds[kind] == title for kind, title in found)
+
+
+def test_TRACE_is_refused(simple, upstream):
+    refused = simple().ask("TRACE", fields=[("Cookie", "canary")])
+    assert (refused.status, refused.kind) == (405, "method-not-allowed")
+    assert "TRACE" not in refused.get("Allow") and "canary" not in refused.text
+    assert upstream.connections == 0
