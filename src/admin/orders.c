@@ -54,6 +54,11 @@ int order_reload(const struct admin_call *call, struct buf *out)
     const struct facts *facts = &call->admin->facts;
     if (!facts->reload)
         return not_supported(out);
+    struct facts_process process;
+    facts->process(facts->arg, &process);
+    if (process.phase != FACTS_RUNNING)
+        return admin_problem(out, 503, "draining", "The process is about to end",
+                             "a reload would come too late");
     call->visit->order.on_done = on_reloaded;
     facts->reload(facts->arg, &call->visit->order);
     return PAGE_LATER;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "proxy/connect.h"
 #include "proxy/inject.h"
 #include "proxy/override.h"
 #include "proxy/policy.h"
@@ -228,13 +229,25 @@ static int explain_route(struct question *question)
     return is_refused(override_check(&override)) ? EXIT_FAILED : explain_head(question);
 }
 
+static int explain_connect(const struct question *question)
+{
+    const char *place = "";
+    if (is_refused(connect_check(question->policy->config, &question->target, &place)))
+        return EXIT_FAILED;
+    printf("tunnel      %s\ncredential  none: no token can be put into a tunnel\n", place);
+    return EXIT_DONE;
+}
+
 static int explain_target(struct question *question)
 {
     const char *why;
-    if (is_refused(caller_check_method(question->method)))
+    bool is_connect = str_eq(question->method, STR("CONNECT"));
+    if (!is_connect && is_refused(caller_check_method(question->method)))
         return EXIT_FAILED;
     if (!target_parse(question->url, question->method, &question->target, &why))
         return refused(400, "bad-target", why);
+    if (is_connect)
+        return explain_connect(question);
     struct str authority =
         question->target.authority.len ? question->target.authority : question->host_field;
     char *normal = mem_alloc(authority.len + 1);

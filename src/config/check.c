@@ -115,6 +115,17 @@ static void check_socket_users(struct draft *draft, const struct draft_section *
                    "has no effect: there is no unix: socket among the listen addresses");
 }
 
+static void check_connect(struct draft *draft, const struct draft_section *section)
+{
+    const struct config *config = section->object;
+    if (config->connect == CONNECT_TUNNEL && !config->connect_hosts.count &&
+        !draft_is_guessed(section, "connect_hosts"))
+        draft_fault(draft, section, draft_place(section, "connect", 0), "connect",
+                    "tunnel needs connect_hosts, which names where tunnels may lead");
+    if (config->connect != CONNECT_TUNNEL && config->connect_hosts.count)
+        draft_warn(draft, section, "connect_hosts", "has no effect without connect = tunnel");
+}
+
 // Reads it: false when that cannot be done now, which is a warning.
 static bool read_secret(struct draft *draft, const struct draft_section *section, const char *key,
                         const struct secret *secret, struct buf *out)
@@ -380,6 +391,7 @@ void draft_check(struct draft *draft)
             check_listen(draft, section, &draft->config->listen, draft->config->expose,
                          "whoever reaches bearerd acts with its tokens");
             check_socket_users(draft, section);
+            check_connect(draft, section);
             check_secret(draft, section, "client_key",
                          ((struct config *)section->object)->client_key);
             break;

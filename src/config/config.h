@@ -67,6 +67,7 @@ enum config_auth_method {
 enum config_granted { GRANTED_WARN, GRANTED_ACCEPT, GRANTED_REFUSE };
 enum config_replay { REPLAY_NO, REPLAY_YES, REPLAY_SAFE_METHODS };
 enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
+enum config_connect { CONNECT_REFUSE, CONNECT_TUNNEL };
 enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
 enum config_access { ACCESS_NO, ACCESS_YES, ACCESS_ERRORS };
 enum config_client_auth { CLIENT_AUTH_REPLACE, CLIENT_AUTH_KEEP, CLIENT_AUTH_REJECT };
@@ -265,11 +266,14 @@ struct config {
     struct secret *client_key;                         // NULL: none
     uint64_t token_timeout_ms, header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t request_timeout_ms, drain_timeout_ms, drain_delay_ms;
+    int connect;                         // enum config_connect
+    struct config_strings connect_hosts; // host:port, lower case
+    uint64_t connect_timeout_ms, tunnel_idle_timeout_ms;
     uint64_t body_min_rate; // bytes a second; 0: any
     uint64_t listen_mode;   // unix sockets: file mode
     int request_id;         // enum config_request_id
     bool trace;             // start one where there is none
-    char *pid_file; // NULL: none
+    char *pid_file;         // NULL: none
     struct config_admin admin;
     struct config_store store;
     // [log]

@@ -17,6 +17,7 @@ item_fn item_scope;                 // scope-token, RFC 6749 3.3
 item_fn item_resource;              // absolute URI without fragment, RFC 8707 2
 item_fn item_listen;                // 127.0.0.1:8080, [::1]:8080, unix:/path, fd:name
 item_fn item_host;                  // authority, lower case, without :80 and :443
+item_fn item_connect_host;          // host:port, lower case
 item_fn item_origin;                // http(s)://host[:port], RFC 6454
 item_fn item_user;                  // name or number -> number
 item_fn item_protocol;              // for Upgrade: name or name/version, RFC 9110 7.8

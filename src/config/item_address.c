@@ -126,6 +126,21 @@ char *item_host(struct str text, struct err *err)
     return out;
 }
 
+char *item_connect_host(struct str text, struct err *err)
+{
+    char out[300];
+    struct authority authority;
+    if (!authority_parse(text, &authority, err))
+        return NULL;
+    bool has_port = authority.port != 0;
+    if (has_port)
+        snprintf(out, sizeof out, authority.is_ipv6 ? "[%s]:%u" : "%s:%u", authority.host,
+                 (unsigned)authority.port);
+    authority_fini(&authority);
+    return has_port ? mem_strdup(out)
+                    : fail(err_set(err, "the port is missing, as in %.*s:443", STR_ARG(text)));
+}
+
 char *item_host_field(struct str text, struct err *err)
 {
     struct authority authority;

@@ -3,8 +3,9 @@
 #include "config/config.h"
 #include "config/settings_rows.h"
 
-static const char *const cors_words[] = {"answer", "pass", NULL};     // config_cors
-static const char *const request_id_words[] = {"pass", "make", NULL}; // config_request_id
+static const char *const connect_words[] = {"refuse", "tunnel", NULL}; // enum config_connect
+static const char *const cors_words[] = {"answer", "pass", NULL};      // config_cors
+static const char *const request_id_words[] = {"pass", "make", NULL};  // config_request_id
 
 const struct setting settings_proxy[] = {
     {WORDS("listen", config, listen), .section = SECTION_PROXY,
@@ -40,7 +41,8 @@ const struct setting settings_proxy[] = {
              "newcomers wait to be accepted.",
      .example = "500"},
     {NUMBER("max_connections_per_client", config, max_connections_per_client),
-     .section = SECTION_PROXY, .flags = SETTING_RESTART, .fallback = "none", .min = 1, .max = 1000000, .zero = "none",
+     .section = SECTION_PROXY, .flags = SETTING_RESTART, .fallback = "none", .min = 1,
+     .max = 1000000, .zero = "none",
      .help = "Connections that one client may have open at a time: an address, or a user of a "
              "unix: socket. A further one is answered with 503 and closed.",
      .example = "100"},
@@ -97,6 +99,22 @@ const struct setting settings_proxy[] = {
      .help = "How long a request may take from its head to the answer's last byte. A route's "
              "timeout stands above it.",
      .example = "2m"},
+    {CHOICE("connect", config, connect), .section = SECTION_PROXY, .fallback = "refuse",
+     .choices = connect_words,
+     .help = "What happens to CONNECT, by which clients ask for a tunnel to https:// URLs: refuse "
+             "answers 501, tunnel opens one to those in connect_hosts. No token can be put into a "
+             "tunnel.",
+     .example = "tunnel"},
+    {WORDS("connect_hosts", config, connect_hosts), .section = SECTION_PROXY,
+     .item = item_connect_host, .help = "Hosts with ports that tunnels may be opened to.",
+     .more = "none", .example = "registry.example.com:443 [2001:db8::7]:8443"},
+    {DURATION("connect_timeout", config, connect_timeout_ms), .section = SECTION_PROXY,
+     .fallback = "5s", .min = 10, .max = 10 * MS_MINUTE,
+     .help = "How long connecting may take for a tunnel; then 504.", .example = "2s"},
+    {DURATION("tunnel_idle_timeout", config, tunnel_idle_timeout_ms), .section = SECTION_PROXY,
+     .fallback = "10m", .min = 100, .max = 7 * MS_DAY,
+     .help = "How long a tunnel that CONNECT opened may be silent both ways; then it is closed.",
+     .example = "1h"},
     {DURATION("drain_timeout", config, drain_timeout_ms), .section = SECTION_PROXY,
      .fallback = "10s", .min = 0, .max = MS_HOUR,
      .help = "How long requests under way may go on after SIGTERM.", .example = "30s"},

@@ -41,22 +41,27 @@ bool daemon_is_ready(const struct daemon *daemon);
 // end.
 const char *daemon_address(const struct daemon *daemon, size_t i);
 
-// Reads the configuration file again and puts it in force. Memory is the caller's, zeroed.
-struct daemon_reload {
-    // Exactly once, later, from the control loop: every worker has the new configuration, and
-    // requests that begin from now on are under it; or, faults->count being above 0, the one before
-    // stays, whole.
-    void (*on_done)(struct daemon_reload *reload, const struct config_faults *faults);
+// Reads the configuration file again and puts it in force: each worker takes it up within a turn of
+// its loop, for the requests that begin from then on. False: *faults (zeroed by the caller) says
+// why, and the one before stays, whole. Control thread.
+bool daemon_reload(struct daemon *daemon, struct config_faults *faults) WARN_UNUSED;
+
+// The same for who wants to know when it is done. Memory is the caller's, zeroed.
+struct daemon_reload_wait {
+    // Exactly once, later, from the control loop: every worker has taken up the configuration, or
+    // faults->count is above 0.
+    void (*on_done)(struct daemon_reload_wait *wait, const struct config_faults *faults);
     struct list link; // the daemon's
 };
-// Control thread. One that is asked for while another is under way reads the file once more.
-void daemon_reload(struct daemon *daemon, struct daemon_reload *reload);
-void daemon_reload_cancel(struct daemon_reload *reload); // on_done does not come; no-op after it
+// Control thread. While another reload is under way it waits for its end, and reads the file then.
+void daemon_reload_start(struct daemon *daemon, struct daemon_reload_wait *wait);
+void daemon_reload_cancel(struct daemon_reload_wait *wait); // on_done does not come; no-op after it
 
 struct daemon_reload_stats {
     uint64_t done, refused; // since the start
     int64_t done_s;         // when a configuration was last put in force (UTC, the start counts)
-    bool was_refused;       // the last attempt
+    bool was_refused;       // the last attempt …
+    char why[448];          // … for this, and maybe more
 };
 struct daemon_reload_stats daemon_reload_stats(const struct daemon *daemon);
 

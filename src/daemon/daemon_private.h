@@ -13,12 +13,11 @@
 enum daemon_phase { DAEMON_STARTING, DAEMON_SERVING, DAEMON_DELAYING, DAEMON_DRAINING };
 
 struct reload {
-    struct list asked, under_way; // of struct daemon_reload
+    struct list asked, under_way; // of struct daemon_reload_wait
     struct task task;             // begins the next
     size_t workers_left;          // that have not yet changed; 0: none is under way
     struct listeners removed;     // with what they still hold; closed once all have changed
     struct daemon_reload_stats stats;
-    char fault[448]; // of the last that was refused
 };
 
 struct watchdog {

@@ -27,7 +27,7 @@ static enum facts_phase phase_of(const struct daemon *daemon)
 static void fact_process(void *arg, struct facts_process *out)
 {
     const struct daemon *daemon = arg;
-    struct daemon_reload_stats stats = daemon_reload_stats(daemon);
+    const struct daemon_reload_stats *stats = &daemon->reload.stats;
     *out = (struct facts_process){
         .instance = daemon->instance,
         .phase = phase_of(daemon),
@@ -35,11 +35,11 @@ static void fact_process(void *arg, struct facts_process *out)
         .workers = daemon->worker_count,
         .listen = &daemon->desk.proxy_bound,
         .clients_max = daemon->clients_max,
-        .reloads = {.done = stats.done,
-                    .failed = stats.refused,
-                    .done_at_s = stats.done_s,
-                    .last_failed = stats.was_refused,
-                    .last_error = stats.was_refused ? daemon->reload.fault : NULL},
+        .reloads = {.done = stats->done,
+                    .failed = stats->refused,
+                    .done_at_s = stats->done_s,
+                    .last_failed = stats->was_refused,
+                    .last_error = stats->was_refused ? stats->why : NULL},
     };
 }
 
@@ -83,13 +83,13 @@ static void on_upstream_failure(void *arg, const struct ledger_failure *failure)
 // -- orders ------------------------------------------------------------------------------------
 
 struct pending { // a reload that somebody asked for
-    struct daemon_reload reload;
+    struct daemon_reload_wait wait;
     struct facts_order *order;
 };
 
-static void on_reloaded(struct daemon_reload *reload, const struct config_faults *faults)
+static void on_reloaded(struct daemon_reload_wait *wait, const struct config_faults *faults)
 {
-    struct pending *pending = CONTAINER_OF(reload, struct pending, reload);
+    struct pending *pending = CONTAINER_OF(wait, struct pending, wait);
     struct facts_order *order = pending->order;
     mem_free(pending);
     order->pending = NULL;
@@ -99,10 +99,10 @@ static void on_reloaded(struct daemon_reload *reload, const struct config_faults
 static void order_reload(void *arg, struct facts_order *order)
 {
     struct pending *pending = mem_alloc(sizeof *pending);
-    pending->reload.on_done = on_reloaded;
+    pending->wait.on_done = on_reloaded;
     pending->order = order;
     order->pending = pending;
-    daemon_reload(arg, &pending->reload);
+    daemon_reload_start(arg, &pending->wait);
 }
 
 static void order_cancel(void *arg, struct facts_order *order)
@@ -111,7 +111,7 @@ static void order_cancel(void *arg, struct facts_order *order)
     (void)arg;
     if (!pending)
         return;
-    daemon_reload_cancel(&pending->reload);
+    daemon_reload_cancel(&pending->wait);
     mem_free(pending);
     order->pending = NULL;
 }

@@ -63,8 +63,8 @@ static void reload_tell(struct reload *reload, const struct config_faults *fault
 {
     struct list *link;
     while ((link = list_take_first(&reload->under_way))) {
-        struct daemon_reload *one = CONTAINER_OF(link, struct daemon_reload, link);
-        one->on_done(one, faults);
+        struct daemon_reload_wait *wait = CONTAINER_OF(link, struct daemon_reload_wait, link);
+        wait->on_done(wait, faults);
     }
 }
 
@@ -83,18 +83,18 @@ static void first_fault(const struct config_faults *faults, char *out, size_t ou
 
 static void reload_refused(struct daemon *daemon, const struct config_faults *faults)
 {
-    char *fault_text = daemon->reload.fault, status[512];
+    struct daemon_reload_stats *stats = &daemon->reload.stats;
+    char status[512];
     for (size_t i = 0; i < faults->count; i++)
         log_error("reload.fault", F_TEXT("file", faults->items[i].file),
                   F_NUM("line", faults->items[i].line), F_TEXT("text", faults->items[i].message));
     log_error("reload.refused", F_NUM("faults", faults->count),
               F_TEXT("config", daemon->config->path));
-    daemon->reload.stats.refused++;
-    daemon->reload.stats.was_refused = true;
-    first_fault(faults, fault_text, sizeof daemon->reload.fault);
-    snprintf(status, sizeof status, "The last reload was refused: %s", fault_text);
+    stats->refused++;
+    stats->was_refused = true;
+    first_fault(faults, stats->why, sizeof stats->why);
+    snprintf(status, sizeof status, "The last reload was refused: %s", stats->why);
     notify_status(&daemon->notify, "READY=1", status);
-    reload_tell(&daemon->reload, faults);
 }
 
 static void reload_done(struct daemon *daemon)
@@ -105,6 +105,7 @@ static void reload_done(struct daemon *daemon)
     reload->stats.done++;
     reload->stats.done_s = clock_realtime_s();
     reload->stats.was_refused = false;
+    reload->stats.why[0] = '\0';
     log_info("reloaded", F_TEXT("config", daemon->config->path),
              F_NUM("routes", daemon->config->route_count),
              F_NUM("upstreams", daemon->config->upstream_count),
@@ -200,47 +201,66 @@ static void reload_commit(struct daemon *daemon, struct parts *parts)
     config_unref(config);
 }
 
-static void reload_begin(struct daemon *daemon)
+static bool reload_begin(struct daemon *daemon, struct config_faults *faults)
 {
-    struct config_faults faults = {0};
     struct parts parts;
     char state[96];
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%llu",
              (unsigned long long)clock_monotonic_us());
     notify_status(&daemon->notify, state, "Reading the configuration again");
     log_info("reloading", F_TEXT("config", daemon->config->path));
-    if (parts_build(daemon, &parts, &faults)) {
+    bool ok = parts_build(daemon, &parts, faults);
+    if (ok) {
         reload_commit(daemon, &parts);
     } else {
         parts_fini(&parts);
-        reload_refused(daemon, &faults);
+        reload_refused(daemon, faults);
     }
-    config_faults_fini(&faults);
+    return ok;
+}
+
+// Not while one is under way: its end begins the next. A process that ends has none.
+static bool may_begin(const struct daemon *daemon)
+{
+    return !daemon->reload.workers_left && daemon->phase == DAEMON_SERVING;
 }
 
 static void on_task(struct task *task)
 {
     struct daemon *daemon = CONTAINER_OF(task, struct daemon, reload.task);
     struct reload *reload = &daemon->reload;
+    struct config_faults faults = {0};
     struct list *link;
-    if (reload->workers_left || daemon->phase >= DAEMON_DELAYING)
-        return; // of the one under way, its end begins the next; and a process that ends has none
+    if (!may_begin(daemon))
+        return;
     while ((link = list_take_first(&reload->asked)))
         list_append(&reload->under_way, link);
-    reload_begin(daemon);
+    if (!reload_begin(daemon, &faults))
+        reload_tell(reload, &faults);
+    config_faults_fini(&faults);
 }
 
 // -- asking ------------------------------------------------------------------------------------
 
-void daemon_reload(struct daemon *daemon, struct daemon_reload *reload)
+bool daemon_reload(struct daemon *daemon, struct config_faults *faults)
 {
-    list_append(&daemon->reload.asked, &reload->link);
+    if (may_begin(daemon))
+        return reload_begin(daemon, faults);
+    config_faults_add(faults, (struct config_place){daemon->config->path, 0},
+                      daemon->phase == DAEMON_SERVING ? "another reload is under way"
+                                                      : "the process is about to end");
+    return false;
+}
+
+void daemon_reload_start(struct daemon *daemon, struct daemon_reload_wait *wait)
+{
+    list_append(&daemon->reload.asked, &wait->link);
     loop_defer(daemon->loop, &daemon->reload.task);
 }
 
-void daemon_reload_cancel(struct daemon_reload *reload)
+void daemon_reload_cancel(struct daemon_reload_wait *wait)
 {
-    list_remove(&reload->link);
+    list_remove(&wait->link);
 }
 
 struct daemon_reload_stats daemon_reload_stats(const struct daemon *daemon)
@@ -248,17 +268,17 @@ struct daemon_reload_stats daemon_reload_stats(const struct daemon *daemon)
     return daemon->reload.stats;
 }
 
-static void on_signal_done(struct daemon_reload *reload, const struct config_faults *faults)
+static void on_signal_done(struct daemon_reload_wait *wait, const struct config_faults *faults)
 {
     (void)faults; // the log has it
-    mem_free(reload);
+    mem_free(wait);
 }
 
 void reload_on_signal(struct daemon *daemon)
 {
-    struct daemon_reload *reload = mem_alloc(sizeof *reload);
-    reload->on_done = on_signal_done;
-    daemon_reload(daemon, reload);
+    struct daemon_reload_wait *wait = mem_alloc(sizeof *wait);
+    wait->on_done = on_signal_done;
+    daemon_reload_start(daemon, wait);
 }
 
 void reload_init(struct daemon *daemon)
@@ -276,9 +296,9 @@ void reload_fini(struct daemon *daemon)
     task_cancel(&daemon->reload.task);
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         while (lists[i]->next && (link = list_take_first(lists[i]))) {
-            struct daemon_reload *reload = CONTAINER_OF(link, struct daemon_reload, link);
-            if (reload->on_done == on_signal_done)
-                mem_free(reload);
+            struct daemon_reload_wait *wait = CONTAINER_OF(link, struct daemon_reload_wait, link);
+            if (wait->on_done == on_signal_done)
+                mem_free(wait);
         }
     listeners_close(&daemon->reload.removed);
 }

@@ -66,6 +66,7 @@ static struct server_config server_config_of(const struct worker *worker,
     return (struct server_config){
         .header_limit = (size_t)settings->header_limit,
         .max_connections = (clients_max + workers - 1) / workers,
+        .takes_connect = settings->connect == CONNECT_TUNNEL,
         .header_timeout_ms = settings->header_timeout_ms,
         .body_timeout_ms = settings->body_timeout_ms,
         .keepalive_timeout_ms = settings->keepalive_timeout_ms,

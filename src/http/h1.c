@@ -20,9 +20,8 @@ static enum h1_result refuse(const char **out_why, const char *why)
     return H1_ERROR;
 }
 
-// Cuts the line at *at off, without its CRLF, and moves *at behind it.
-static enum h1_result take_line(struct str bytes, size_t *at, struct str *out_line,
-                                const char **out_why)
+enum h1_result h1_take_line(struct str bytes, size_t *at, struct str *out_line,
+                            const char **out_why)
 {
     const char *start = bytes.ptr + *at;
     const char *lf = *at < bytes.len ? memchr(start, '\n', bytes.len - *at) : NULL;
@@ -121,20 +120,27 @@ static const char *note_field(struct str name, struct str value, struct h1_respo
     return NULL;
 }
 
-static const char *parse_field(struct str line, struct h1_response *out, struct head_facts *facts)
+const char *h1_cut_field(struct str line, bool is_first, struct field *out)
 {
     size_t name_len = 0;
     while (name_len < line.len && str_is_tchar(line.ptr[name_len]))
         name_len++;
     if (name_len == 0 || name_len == line.len || line.ptr[name_len] != ':')
-        return why_bad_name(line, name_len, out->fields.count == 0);
-    struct str name = {line.ptr, name_len};
-    struct str value = str_trim(str_from(line, name_len + 1));
-    if (!field_value_is_valid(value))
-        return "control character in a field value";
-    if (!fields_add(&out->fields, name, value))
+        return why_bad_name(line, name_len, is_first);
+    out->name = (struct str){line.ptr, name_len};
+    out->value = str_trim(str_from(line, name_len + 1));
+    return field_value_is_valid(out->value) ? NULL : "control character in a field value";
+}
+
+static const char *parse_field(struct str line, struct h1_response *out, struct head_facts *facts)
+{
+    struct field field;
+    const char *why = h1_cut_field(line, out->fields.count == 0, &field);
+    if (why)
+        return why;
+    if (!fields_add(&out->fields, field.name, field.value))
         return "too many fields";
-    return note_field(name, value, out, facts);
+    return note_field(field.name, field.value, out, facts);
 }
 
 static bool has_no_body(int status, bool is_head)
@@ -187,12 +193,12 @@ enum h1_result h1_parse_response(struct str bytes, bool is_head, struct h1_respo
     *out_why = NULL;
     if (!may_become_http(bytes))
         return refuse(out_why, "the status line does not start with HTTP/1.x");
-    enum h1_result result = take_line(bytes, &at, &line, out_why);
+    enum h1_result result = h1_take_line(bytes, &at, &line, out_why);
     if (result != H1_DONE)
         return result;
     const char *why = parse_status_line(line, out);
     while (!why) {
-        result = take_line(bytes, &at, &line, out_why);
+        result = h1_take_line(bytes, &at, &line, out_why);
         if (result != H1_DONE)
             return result;
         if (!line.len) {
@@ -359,7 +365,7 @@ void h1_parse_trailers(struct str section, struct fields *out)
     struct str line;
     size_t at = 0, colon;
     out->count = 0;
-    while (take_line(section, &at, &line, &why) == H1_DONE && str_find(line, ':', &colon))
+    while (h1_take_line(section, &at, &line, &why) == H1_DONE && str_find(line, ':', &colon))
         if (!fields_add(out, (struct str){line.ptr, colon}, str_trim(str_from(line, colon + 1))))
             return;
 }

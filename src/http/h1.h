@@ -52,6 +52,23 @@ struct h1_response {
 enum h1_result h1_parse_response(struct str bytes, bool is_head, struct h1_response *out,
                                  const char **out_why);
 
+struct h1_request {
+    struct str method, target, version; // as written; version: 8 bytes that start with HTTP/
+    size_t head_len;
+};
+
+// The same for a request head. Refused is what makes its lines ambiguous; what they say is for
+// guard_check() to judge.
+enum h1_result h1_parse_request(struct str bytes, struct h1_request *out, struct fields *fields,
+                                const char **out_why);
+
+// What both parsers are made of. Cuts the line at *at off, without its CRLF, and moves *at behind
+// it.
+enum h1_result h1_take_line(struct str bytes, size_t *at, struct str *out_line,
+                            const char **out_why);
+// "Name: value". NULL, or why it is none.
+const char *h1_cut_field(struct str line, bool is_first, struct field *out);
+
 // Chunked decoder (RFC 9112 7.1): CRLF only; extensions ignored, trailer fields checked, both
 // bounded for the whole message.
 #define H1_EXTENSIONS_MAX 4096

@@ -40,7 +40,8 @@ struct link {
     SSL *tls; // of a TLS one, once something was read
     struct watch watch;
     struct list dead_link;
-    struct task fail_task; // it could not even be started: told from the loop
+    struct task fail_task;       // it could not even be started: told from the loop …
+    enum link_error start_error; // … as this
     int fd;
     bool is_connected, is_closed;
     bool has_no_socket; // the last try found no descriptor or memory for one
@@ -232,7 +233,7 @@ static void link_set_options(struct link *link, CURL *easy)
 static void on_fail_task(struct task *task)
 {
     struct link *link = CONTAINER_OF(task, struct link, fail_task);
-    link->ops->on_connect(link, LINK_EXHAUSTED, link->error_text);
+    link->ops->on_connect(link, link->start_error, link->error_text);
 }
 
 static bool link_prepare_tls(struct link *link, struct err *err)
@@ -244,8 +245,10 @@ static bool link_prepare_tls(struct link *link, struct err *err)
     if (!has_tls_proxy)
         link->trust =
             trusts_find(link->context->trusts, target->tls.ca_file, target->tls.cert_file, err);
-    if (!has_tls_proxy && !link->trust)
+    if (!has_tls_proxy && !link->trust) {
+        link->start_error = LINK_LOCAL;
         return false;
+    }
     link->multi = multi_new(link->context->loop, on_done, NULL, err);
     return link->multi != NULL;
 }
@@ -257,6 +260,7 @@ struct link *link_new(struct link_context *context, const struct link_target *ta
     struct err err = {"cannot create a libcurl handle"};
     *link =
         (struct link){.context = context, .target = target, .ops = ops, .owner = owner, .fd = -1};
+    link->start_error = LINK_EXHAUSTED;
     link->watch.on_ready = on_watch_ready;
     task_init(&link->fail_task, on_fail_task);
     link->easy = curl_easy_init();

@@ -103,14 +103,10 @@ void conn_break(const struct conn *conn)
         shutdown(conn->fd, SHUT_RDWR);
 }
 
-static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
+void conn_init(struct conn *conn, struct server *server, int fd)
 {
-    struct conn *conn = mem_alloc(sizeof *conn);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     conn->server = server;
-    conn->mhd = mhd;
-    conn->fd = info ? info->connect_fd : -1;
+    conn->fd = fd;
     // Asked of the socket: libmicrohttpd 1.0 tells of a connection only some time after it was
     // added.
     int family = AF_INET;
@@ -123,10 +119,26 @@ static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
     if (conn->is_unix && !getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len))
         conn->peer_uid = peer.uid;
     conn_init_deadline(conn);
-    conn_enter(conn);
     list_append(&server->conns, &conn->link);
     server->conn_count++;
-    server->accepted_count++;
+}
+
+void conn_fini(struct conn *conn)
+{
+    conn_fini_deadline(conn);
+    list_remove(&conn->link);
+    conn->server->conn_count--;
+    conn_leave(conn);
+}
+
+static struct conn *conn_new(struct server *server, struct MHD_Connection *mhd)
+{
+    struct conn *conn = mem_alloc(sizeof *conn);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    conn->mhd = mhd;
+    conn_init(conn, server, info ? info->connect_fd : -1);
+    conn_enter(conn);
     return conn;
 }
 
@@ -134,10 +146,7 @@ static void conn_free(struct conn *conn)
 {
     if (conn->req)
         req_abandon(conn->req);
-    timer_stop(conn->server->loop, &conn->deadline);
-    list_remove(&conn->link);
-    conn->server->conn_count--;
-    conn_leave(conn);
+    conn_fini(conn);
     mem_free(conn);
 }
 
@@ -152,11 +161,11 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
     }
 }
 
-static void server_add_connection(struct server *server, const struct listener *listener, int fd)
+void server_add_connection(struct server *server, bool is_unix, int fd)
 {
     // The address is not used, and libmicrohttpd 0.9.75 reads past the end of a bound unix
     // client's.
-    struct sockaddr_storage address = {.ss_family = listener->is_unix ? AF_UNIX : AF_INET};
+    struct sockaddr_storage address = {.ss_family = is_unix ? AF_UNIX : AF_INET};
     // When this fails it has closed the descriptor.
     if (MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address,
                            sizeof(struct sockaddr_in)) != MHD_YES) {
@@ -222,8 +231,13 @@ bool listener_accept(const struct listener *listener)
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             server->is_out_of_resources = false;
-            if (server_admit(server, fd, &address))
-                server_add_connection(server, listener, fd);
+            if (!server_admit(server, fd, &address))
+                continue;
+            server->accepted_count++;
+            if (server->config.takes_connect)
+                raw_accept(server, fd);
+            else
+                server_add_connection(server, listener->is_unix, fd);
         } else if (is_resource_error(errno) && reserve_give(&server->reserve)) {
             continue;
         } else if (is_resource_error(errno)) {
@@ -383,6 +397,19 @@ void server_limit(struct server *server, const struct server_config *config)
         timer_start(server->loop, &server->sweep_timer, 0); // there may be more room now
 }
 
+static void server_end_tunnels(struct server *server)
+{
+    struct list *next = server->conns.next;
+    while (next != &server->conns) {
+        struct conn *conn = CONTAINER_OF(next, struct conn, link);
+        next = next->next;
+        if (conn->is_raw)
+            raw_free_now(conn);
+        else if (conn->req)
+            request_close(&conn->req->pub);
+    }
+}
+
 void server_free(struct server *server)
 {
     if (!server)
@@ -391,11 +418,7 @@ void server_free(struct server *server)
     struct list *link;
     while ((link = list_take_first(&server->listeners)))
         mem_free(CONTAINER_OF(link, struct listener, link));
-    for (link = server->conns.next; link != &server->conns; link = link->next) {
-        const struct conn *conn = CONTAINER_OF(link, struct conn, link);
-        if (conn->req)
-            request_close(&conn->req->pub);
-    }
+    server_end_tunnels(server);
     // libmicrohttpd aborts the program when it is stopped while a connection is suspended.
     while (!list_is_empty(&server->suspended)) {
         struct req *req = CONTAINER_OF(server->suspended.next, struct req, suspended_link);

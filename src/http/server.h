@@ -35,7 +35,8 @@ struct request {
     enum request_body body;
     uint64_t content_length; // for BODY_LENGTH
     bool expects_continue;
-    bool is_unix; // came over a unix socket, from user peer_uid
+    bool may_tunnel; // a CONNECT that request_switch() can answer
+    bool is_unix;    // came over a unix socket, from user peer_uid
     uint32_t peer_uid;
     void *user; // the handler's own
 };
@@ -84,7 +85,8 @@ struct reply {
 struct server_config {
     size_t header_limit; // bytes of a connection's pool: bounds request head and response head
     uint64_t max_connections;
-    size_t spare_fds; // held back for when there are no descriptors left; 0: none
+    size_t spare_fds;   // held back for when there are no descriptors left; 0: none
+    bool takes_connect; // CONNECT comes with may_tunnel; costs each new connection a look
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t body_min_rate; // bytes a second, on average of body_timeout; 0: any
     struct crowd *crowd;    // borrowed, shared by the servers of a process; NULL: no limit
@@ -127,9 +129,9 @@ void request_reply(struct request *request, const struct reply *reply);
 // An interim response (1xx but 101), past which the request waits on. Dropped where it cannot be
 // sent without waiting, for HTTP/1.0 clients, and once the reply is known.
 void request_inform(struct request *request, int status, const struct fields *fields);
-// Instead of a reply: 101 with these fields, Upgrade among them; on_switched follows, or on_end.
-// For requests without a body.
-void request_switch(struct request *request, const struct fields *fields);
+// Instead of a reply: this status and these fields; on_switched follows, or on_end. 101 to a
+// request without a body, Upgrade being among the fields; 200 to one that may_tunnel.
+void request_switch(struct request *request, int status, const struct fields *fields);
 // Ends what on_switched began; on_end follows from the loop. Not from inside on_switched.
 void request_close(struct request *request);
 // The trailer fields behind a chunked body; views as the request's. False: not ones that two

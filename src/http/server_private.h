@@ -56,8 +56,11 @@ struct listener {
     bool is_lent; // others accept from it, too
 };
 
-struct pace { // see server_pace.c
-    bool is_on, is_reply;
+struct pace { // of a body that comes, or of an answer that is taken; see server_pace.c
+    struct conn *conn;
+    void (*on_late)(struct pace *pace);
+    struct timer timer; // armed while it is the client's turn
+    bool is_reply;
     uint64_t moved; // bytes from the client, or for it, since the last look
     uint64_t mark;  // what the socket said at the last look
     uint64_t purse_ms, looked_ms;
@@ -66,9 +69,9 @@ struct pace { // see server_pace.c
 struct conn {
     struct list link;
     struct server *server;
-    struct MHD_Connection *mhd;
+    struct MHD_Connection *mhd; // NULL: libmicrohttpd has no part in it, see server_raw.c
     int fd;
-    bool is_unix;
+    bool is_raw, is_unix;
     uint32_t peer_uid;
     bool has_asked;  // one request or more is over
     bool is_leaving; // its listener has gone: the next reply is the last
@@ -125,17 +128,24 @@ static inline struct req *req_of(struct request *request)
 #define PARKED_MAX 64
 #define HEAD_READS 8 // a head of the whole pool takes about as many
 void server_want_run(struct server *server);
-void server_owe_runs(struct server *server, unsigned count); // behind the one under way
+void server_add_connection(struct server *server, bool is_unix, int fd); // takes fd
+void server_owe_runs(struct server *server, unsigned count);             // behind the one under way
+void conn_init(struct conn *conn, struct server *server, int fd);
+void conn_fini(struct conn *conn);
 void conn_break(const struct conn *conn); // so that no reply under way can look whole
 void conn_reset(const struct conn *conn); // the same, and what was sent of it is dropped
 
 // server_pace.c
-void conn_init_deadline(struct conn *conn);                   // of the first head
-void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none
-// From here on the client sends a body or takes a reply, at the pace that is asked for …
-void conn_start_pace(struct conn *conn, bool is_reply);
-void conn_move(struct conn *conn, size_t len); // … these are so many bytes of it …
-void conn_pause_pace(struct conn *conn);       // … and now it is not its turn, until conn_move()
+void conn_init_deadline(struct conn *conn); // of the first head
+void conn_fini_deadline(struct conn *conn);
+void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none; ends the pace, too
+void conn_start_pace(struct conn *conn, bool is_reply);       // in the place of a deadline
+void pace_init(struct pace *pace, struct conn *conn, void (*on_late)(struct pace *pace));
+void pace_fini(struct pace *pace);
+// From here on the client sends a body or takes a reply, at the rate that is asked for …
+void pace_start(struct pace *pace, bool is_reply);
+void pace_move(struct pace *pace, size_t len); // … these are so many bytes of it …
+void pace_pause(struct pace *pace);            // … and now it is not its turn, until pace_move()
 
 // server_admit.c
 // False: the client has too many connections, was told so, and fd is closed.
@@ -165,12 +175,20 @@ bool conn_is_leaving(const struct conn *conn);
 // server_request.c
 struct req *req_new(struct server *server, struct conn *conn);
 void req_free(struct req *req);
+void req_end(struct req *req, bool is_complete);
 void req_abandon(struct req *req); // its connection is closing and nobody said so
 void req_suspend(struct req *req);
 void req_unpark(struct req *req);
 void req_resume(struct req *req);
 bool req_has_body(const struct req *req);
 void req_reset_on_close(const struct req *req, bool on);
+
+// server_raw.c
+void raw_accept(struct server *server, int fd); // takes fd
+void raw_unwatch(struct conn *conn);            // somebody else does
+void raw_switch(struct conn *conn, int status, const struct fields *fields);
+void raw_end(struct conn *conn); // on_end follows, from the loop
+void raw_free_now(struct conn *conn);
 
 // server_reply.c
 bool response_add_field(struct MHD_Response *response, const struct field *field);

@@ -61,7 +61,7 @@ void req_unpark(struct req *req)
     req->is_parked = false;
 }
 
-static void req_end(struct req *req, bool is_complete)
+void req_end(struct req *req, bool is_complete)
 {
     struct server *server = req->server;
     if (req->was_announced)
@@ -85,7 +85,7 @@ static void req_end(struct req *req, bool is_complete)
 
 void req_suspend(struct req *req)
 {
-    if (req->is_suspended)
+    if (req->is_suspended || !req->mhd)
         return;
     struct server *server = req->server;
     req->is_suspended = true;
@@ -200,6 +200,7 @@ static enum MHD_Result req_on_head(struct req *req, const char *method, const ch
     pub->method = str_of(method);
     pub->target = buf_str(&req->target);
     pub->minor = !strcmp(version, "HTTP/1.0") ? 0 : 1;
+    pub->may_tunnel = false;
     pub->is_unix = req->conn->is_unix;
     pub->peer_uid = req->conn->peer_uid;
     if (request_reply_room(pub) < REPLY_ROOM_MIN) {
@@ -231,7 +232,7 @@ static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *l
     }
     req->has_body_bytes = true;
     if (!req->hand) // else the handler's limits tell of a standstill
-        conn_move(req->conn, *len);
+        pace_move(&req->conn->pace, *len);
     size_t taken = req->server->ops->on_body(&req->pub, (struct str){bytes, *len});
     *len -= taken;
     if (req->hand && !hand_overlaps(req->hand)) {
@@ -244,7 +245,7 @@ static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *l
     } else if (*len) {
         // Not suspending here would make libmicrohttpd spin.
         if (!req->hand)
-            conn_pause_pace(req->conn);
+            pace_pause(&req->conn->pace);
         req_suspend(req);
     }
     return MHD_YES;
@@ -354,6 +355,10 @@ void request_abort(struct request *request)
         return;
     }
     req->is_gone = true;
+    if (req->conn->is_raw) {
+        raw_end(req->conn);
+        return;
+    }
     // A body that was taken to its last byte so far gives libmicrohttpd no reason to ask again.
     if (req->hand || (!req->is_suspended && !req->is_parked))
         conn_break(req->conn);

@@ -25,11 +25,15 @@ static void on_upgrade(void *arg, struct MHD_Connection *mhd, void *context, con
     req->server->ops->on_switched(&req->pub, fd, (struct str){early, early_len});
 }
 
-void request_switch(struct request *request, const struct fields *fields)
+void request_switch(struct request *request, int status, const struct fields *fields)
 {
     struct req *req = req_of(request);
     if (req->response || req->hand || req->phase == REQ_REPLYING)
         return;
+    if (req->conn->is_raw) {
+        raw_switch(req->conn, status, fields);
+        return;
+    }
     // It brings the Connection field along.
     struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgrade, req);
     bool ok = response != NULL;
@@ -43,13 +47,15 @@ void request_switch(struct request *request, const struct fields *fields)
         return;
     }
     req->response = response;
-    req->status = 101;
+    req->status = status;
     req_resume(req);
 }
 
 void request_close(struct request *request)
 {
     struct req *req = req_of(request);
+    if (req->conn->is_raw)
+        raw_end(req->conn);
     if (!req->switched)
         return;
     MHD_upgrade_action(req->switched, MHD_UPGRADE_ACTION_CLOSE);

@@ -26,10 +26,17 @@ void exchange_fail(struct exchange *exchange, int status, const char *type, cons
     exchange_problem(exchange, &(struct problem){.status = status, .type = type, .detail = why});
 }
 
+static bool exchange_is_connect(const struct exchange *exchange)
+{
+    return str_eq(exchange->request->method, STR("CONNECT"));
+}
+
 // -- judging -----------------------------------------------------------------------------------
 
 static bool exchange_check_method(struct exchange *exchange)
 {
+    if (exchange_is_connect(exchange) && config_of(exchange)->connect == CONNECT_TUNNEL)
+        return true;
     struct caller_verdict verdict = caller_check_method(exchange->request->method);
     if (verdict.status)
         exchange_fail(exchange, verdict.status, verdict.type, verdict.why);
@@ -62,7 +69,8 @@ static bool exchange_check_caller(struct exchange *exchange)
     const struct request *request = exchange->request;
     struct caller caller = {
         .host = exchange->host,
-        .is_absolute = exchange->target.form == TARGET_ABSOLUTE,
+        .is_absolute =
+            exchange->target.form == TARGET_ABSOLUTE || exchange->target.form == TARGET_AUTHORITY,
         .is_unix = request->is_unix,
         .uid = request->peer_uid,
         .method = request->method,
@@ -191,9 +199,10 @@ static struct exchange *exchange_begin(struct proxy *proxy, struct request *requ
 void exchange_start(struct proxy *proxy, struct request *request)
 {
     struct exchange *exchange = exchange_begin(proxy, request);
+    bool is_connect = exchange_is_connect(exchange);
     if (!exchange_check_method(exchange) || !exchange_check_target(exchange) ||
         !exchange_check_caller(exchange) || !exchange_check_size(exchange) ||
-        !exchange_check_hops(exchange) || !exchange_check_route(exchange) ||
+        !exchange_check_hops(exchange) || (!is_connect && !exchange_check_route(exchange)) ||
         !exchange_check_load(exchange))
         return;
     const struct config_route *route = exchange->choice.route;
@@ -201,6 +210,10 @@ void exchange_start(struct proxy *proxy, struct request *request)
         route && route->timeout_ms ? route->timeout_ms : proxy->policy->config->request_timeout_ms;
     if (limit_ms)
         timer_start(proxy->loop, &exchange->whole_timer, limit_ms);
+    if (is_connect) {
+        exchange_connect(exchange);
+        return;
+    }
     exchange_make_offer(exchange);
     exchange_get_tokens(exchange);
 }
@@ -377,6 +390,7 @@ void exchange_end(struct request *request, bool is_complete)
     timer_disarm(&exchange->token_timer);
     timer_disarm(&exchange->whole_timer);
     tunnel_stop(&exchange->tunnel);
+    exchange_end_connect(exchange);
     forward_end(&exchange->forward);
     buf_clear(&exchange->offer);
     if (exchange->problem_body.ptr)

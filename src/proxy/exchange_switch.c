@@ -78,20 +78,26 @@ void exchange_switch(struct exchange *exchange)
     timer_disarm(&exchange->whole_timer); // the request is answered; tunnel_idle_timeout takes over
     exchange->has_replied = true;
     exchange->status = 101;
-    request_switch(exchange->request, fields);
+    request_switch(exchange->request, exchange->status, fields);
 }
 
 // -- the tunnel --------------------------------------------------------------------------------
 
+static const char *exchange_peer(const struct exchange *exchange)
+{
+    return exchange->connect ? connect_place(exchange->connect) : exchange->choice.upstream->name;
+}
+
 static void on_over(struct tunnel *tunnel, enum tunnel_end end)
 {
     struct exchange *exchange = CONTAINER_OF(tunnel, struct exchange, tunnel);
-    log_info("tunnel.closed", F_TEXT("upstream", exchange->choice.upstream->name),
+    log_info("tunnel.closed", F_TEXT("to", exchange_peer(exchange)),
              F_TEXT("why", tunnel_end_text(end)), F_NUM("bytes_up", tunnel->up.bytes),
              F_NUM("bytes_down", tunnel->down.bytes), F_STR("id", exchange_request_id(exchange)));
     measure_body_in(&exchange->measure, tunnel->up.bytes);
     measure_body_out(&exchange->measure, tunnel->down.bytes);
     forward_end(&exchange->forward);
+    exchange_end_connect(exchange);
     request_close(exchange->request);
 }
 
@@ -104,15 +110,18 @@ void exchange_init_switch(struct exchange *exchange)
 void exchange_on_switched(struct request *request, int fd, struct str early)
 {
     struct exchange *exchange = request->user;
-    log_info("tunnel.opened", F_TEXT("upstream", exchange->choice.upstream->name),
-             F_STR("protocol", buf_str(&exchange->offer)),
+    struct tunnel_start start = {.fd = fd, .from_client = early};
+    if (exchange->connect) {
+        start.link = connect_link(exchange->connect);
+        start.idle_ms = config_of(exchange)->tunnel_idle_timeout_ms;
+    } else {
+        start.link = exchange->forward.lease.link;
+        start.from_upstream = forward_early(&exchange->forward);
+        start.idle_ms = exchange->choice.upstream->tunnel_idle_timeout_ms;
+    }
+    log_info("tunnel.opened", F_TEXT("to", exchange_peer(exchange)),
+             F_STR("protocol", exchange->connect ? STR("CONNECT") : buf_str(&exchange->offer)),
              F_STR("id", exchange_request_id(exchange)));
-    tunnel_start(&exchange->tunnel,
-                 &(struct tunnel_start){
-                     .fd = fd,
-                     .link = exchange->forward.lease.link,
-                     .from_client = early,
-                     .from_upstream = forward_early(&exchange->forward),
-                     .idle_ms = exchange->choice.upstream->tunnel_idle_timeout_ms,
-                 });
+    measure_tunnel(&exchange->measure);
+    tunnel_start(&exchange->tunnel, &start);
 }

@@ -90,6 +90,11 @@ void measure_body_out(struct measure *measure, uint64_t len)
     stat_add(&measure->cell->body_out, len);
 }
 
+void measure_tunnel(struct measure *measure)
+{
+    measure->is_tunnel = true;
+}
+
 void measure_replay(struct measure *measure, enum traffic_replay replay)
 {
     measure->replay = replay;
@@ -117,6 +122,6 @@ void measure_end(struct measure *measure, int status, bool is_problem, bool is_c
     if (class && !is_complete)
         stat_add(&cell->broken, 1);
     stat_add(&cell->requests[class < TRAFFIC_CLASSES ? class : TRAFFIC_CLASSES - 1], 1);
-    if (class != 1) // how long a tunnel stays open says nothing about how fast answers are
+    if (!measure->is_tunnel) // how long a tunnel stays open says nothing about how fast answers are
         histogram_add(&cell->total, measure->total_us);
 }

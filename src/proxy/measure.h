@@ -14,7 +14,7 @@ struct measure {
     struct traffic *cell;
     const struct config_upstream *upstream;
     const struct config_route *route;
-    bool is_waiting;
+    bool is_waiting, is_tunnel;
     size_t waiting_slot;
     enum traffic_replay replay; // TRAFFIC_REPLAYS: none was thought of
     uint64_t start_us, sent_us, wait_us;
@@ -38,6 +38,7 @@ void measure_fail(struct measure *measure, enum forward_error error, bool was_re
 void measure_cut(struct measure *measure, const char *why);
 void measure_body_in(struct measure *measure, uint64_t len);
 void measure_body_out(struct measure *measure, uint64_t len);
+void measure_tunnel(struct measure *measure); // it has become one
 // How it stands with sending the request once more; the last word counts. TAKEN: it was sent.
 void measure_replay(struct measure *measure, enum traffic_replay replay);
 // status: of the answer; 0: none went out. is_problem: it is our own.

@@ -19,6 +19,7 @@ static const struct problem_kind kinds[] = {
     {"too-many-connections", "This client has too many connections", "http_request_denied"},
     {"overloaded", "bearerd is at its limits", "http_request_denied"},
     {"connect-not-supported", "CONNECT is not supported", "http_request_denied"},
+    {"connect-not-allowed", "No tunnel may lead there", "http_request_denied"},
     {"method-not-allowed", "This method is not forwarded", "http_request_denied"},
     {"host-not-allowed", "This Host is not allowed", "http_request_denied"},
     {"origin-not-allowed", "Web pages of this origin may not call", "http_request_denied"},
@@ -111,10 +112,10 @@ static bool add_challenge(struct fields *fields, int status)
 // What follows a refused CONNECT or Upgrade may be of another protocol: never a request (RFC 9931).
 // And who sends nonsense (a CR inside the target, say) may mean something else by what follows,
 // too. For HTTP/1.0 see RFC 9112 9.3.
-static bool is_last(const struct request *request, int status)
+static bool is_last(const struct request *request, const struct problem *problem)
 {
-    return status == 400 || request->minor == 0 || str_eq(request->method, STR("CONNECT")) ||
-           fields_find(&request->fields, STR("Upgrade"));
+    return problem->close || problem->status == 400 || request->minor == 0 ||
+           str_eq(request->method, STR("CONNECT")) || fields_find(&request->fields, STR("Upgrade"));
 }
 
 void problem_reply(struct request *request, const struct problem *problem,
@@ -145,7 +146,7 @@ void problem_reply(struct request *request, const struct problem *problem,
         .fields = fields,
         .is_whole = true,
         .body = {storage->ptr, ok ? body_len : 0},
-        .close = problem->close || is_last(request, problem->status),
+        .close = is_last(request, problem),
     };
     request_reply(request, &reply);
     mem_free(fields);

@@ -75,6 +75,7 @@ struct proxy *proxy_new(const struct proxy_parts *parts)
     proxy->policy = policy_ref(parts->policy);
     proxy->view = parts->view;
     const struct config *config = parts->policy->config;
+    proxy->links = parts->links;
     // Its share, as with connections: a count of all workers' requests would be shared memory.
     proxy->requests_max = (size_t)((config->max_requests + config->workers - 1) / config->workers);
     ids_init(&proxy->ids);

@@ -18,6 +18,7 @@ struct proxy {
     struct loop *loop;
     struct policy *policy;
     struct view *view;
+    struct link_context *links;
     struct pool **pools; // by upstream index; shared with other configurations' where they fit
     char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
     struct meter *meter;
@@ -69,9 +70,10 @@ struct exchange {
     struct forward forward;
     struct buf offer; // of protocols to the upstream; empty: none
     struct tunnel tunnel;
-    bool request_is_over; // its last byte came
-    bool reply_is_held;   // the response's head is here, but the request goes on
-    bool overlaps;        // the reply is under way, and so is the request
+    struct connect *connect; // instead of `forward`, for CONNECT
+    bool request_is_over;    // its last byte came
+    bool reply_is_held;      // the response's head is here, but the request goes on
+    bool overlaps;           // the reply is under way, and so is the request
     bool has_replied;
     bool passes_trailers; // of the response
     uint64_t body_len;
@@ -120,6 +122,12 @@ void exchange_init_switch(struct exchange *exchange);
 void exchange_make_offer(struct exchange *exchange);
 void exchange_switch(struct exchange *exchange); // the upstream's 101
 void exchange_on_switched(struct request *request, int fd, struct str early);
+
+// exchange_connect.c
+void exchange_connect(struct exchange *exchange);
+void exchange_end_connect(struct exchange *exchange);
+const char *connect_place(const struct connect *connect); // host:port
+struct link *connect_link(const struct connect *connect);
 
 // exchange_reply.c
 void exchange_problem(struct exchange *exchange, const struct problem *problem);

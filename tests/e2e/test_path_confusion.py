@@ -24,7 +24,7 @@ ROUTE_OF = {
     "/admin/open": "open", "/items/7": "item", "/items/8/secret": "secret",
 }  # fmt: skip
 WFUZZ = pathlib.Path("/usr/share/wfuzz/wordlist")
-pytestmark = pytest.mark.xdist_group("web servers")  # one set of them for all
+pytestmark = [pytest.mark.xdist_group("web servers"), pytest.mark.timeout(400)]  # one set of them for all
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,8 @@ class Load:
 
 
 def resident_kib(daemon):
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text())[1])
+    """Of its own: pages of programs and libraries come and go with each reload."""
+    return int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text())[1])
 
 
 def configurations(auth, plain, tls, certs):

@@ -86,7 +86,7 @@ def test_a_close_of_the_server_reaches_the_client(daemon, server):
         return socket.close_code, socket.close_reason
 
     assert talk(ws(daemon), be_closed) == (4321, "as you wish")
-    daemon.wait_log(r"event=tunnel.closed upstream=api why=\"closed by both sides\"")
+    daemon.wait_log(r"event=tunnel.closed to=api why=\"closed by both sides\"")
 
 
 def test_a_close_of_the_client_reaches_the_server(daemon, server):
@@ -96,7 +96,7 @@ def test_a_close_of_the_client_reaches_the_server(daemon, server):
     talk(ws(daemon), close)
     wait_until(lambda: server.closed == [4000], 10, "the server heard of it")
     daemon.wait_log("event=tunnel.closed")
-    daemon.wait_log(r"event=request method=GET path=/chat .*status=101 end=complete")
+    daemon.wait_log(r"event=request .*method=GET path=/chat .*status=101 end=complete")
 
 
 def test_a_client_that_vanishes_is_noticed(daemon, server):

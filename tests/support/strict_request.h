@@ -25,6 +25,8 @@ struct strict_request {
     size_t head_len;
     struct buf body; // as far as it could be read
     enum strict_result body_result;
+    struct fields trailers;
+    bool has_bad_trailers; // the chunks before them are fine
     // From where the reading began, empty lines included: to the end of the head, and of the body
     // as far as it could be read.
     size_t head_end, len;
@@ -135,22 +137,27 @@ static inline enum strict_result strict_chunk(struct str *rest, struct buf *out,
     return result == STRICT_DONE && line.len ? STRICT_BAD : result;
 }
 
-static inline enum strict_result strict_chunked(struct str *rest, struct buf *out)
+static inline enum strict_result strict_trailers(struct str *rest, struct strict_request *out)
 {
-    struct fields trailers = {.count = 0};
     struct str line = STR_NONE;
+    enum strict_result result;
+    while ((result = strict_line(rest, &line)) == STRICT_DONE) {
+        if (!line.len)
+            return STRICT_DONE;
+        if (!strict_field(line, &out->trailers))
+            break;
+    }
+    out->has_bad_trailers = result != STRICT_MORE;
+    return out->has_bad_trailers ? STRICT_BAD : STRICT_MORE;
+}
+
+static inline enum strict_result strict_chunked(struct str *rest, struct strict_request *out)
+{
     bool is_last = false;
     enum strict_result result = STRICT_DONE;
     while (result == STRICT_DONE && !is_last)
-        result = strict_chunk(rest, out, &is_last);
-    while (result == STRICT_DONE) {
-        result = strict_line(rest, &line);
-        if (result == STRICT_DONE && !line.len)
-            return STRICT_DONE;
-        if (result == STRICT_DONE && !strict_field(line, &trailers))
-            return STRICT_BAD;
-    }
-    return result;
+        result = strict_chunk(rest, &out->body, &is_last);
+    return result == STRICT_DONE ? strict_trailers(rest, out) : result;
 }
 
 // Before a request libmicrohttpd 0.9 takes a line that starts with NUL for an empty one, too. What
@@ -170,6 +177,8 @@ static inline enum strict_result strict_read(struct str raw, struct strict_reque
 {
     struct str rest = strict_skip_empty(raw);
     buf_init(&out->body, (size_t)4 << 20);
+    out->trailers.count = 0;
+    out->has_bad_trailers = false;
     enum strict_result result = strict_head(rest, out);
     if (result != STRICT_DONE)
         return result;
@@ -181,7 +190,7 @@ static inline enum strict_result strict_read(struct str raw, struct strict_reque
     if (out->framing == BODY_LENGTH)
         out->body_result = strict_take(&rest, out->content_length, &out->body);
     else if (out->framing == BODY_CHUNKED)
-        out->body_result = strict_chunked(&rest, &out->body);
+        out->body_result = strict_chunked(&rest, out);
     out->len = raw.len - rest.len;
     return STRICT_DONE;
 }

@@ -453,19 +453,24 @@ static void test_T18_slots_change_places(void **state)
     struct waiter waits_old, waits_new;
     want(old, 1, &waits_old);
     struct view *new =
-        reload(CREDENTIAL UPSTREAM ROUTE("c", "list") ROUTE("b", "write") ROUTE("a", "read"));
-    want(new, 1, &waits_new);
+        reload(CREDENTIAL UPSTREAM ROUTE("b", "write") ROUTE("c", "list") ROUTE("a", "read"));
+    want(new, 0, &waits_new);
     succeed("write", "w");
     turn();
     assert_string_equal(waits_old.value, "w");
     assert_string_equal(waits_new.value, "w");
     assert_true(has(old, 0, "r") && has(old, 1, "w"));
-    assert_true(has(new, 1, "w") && has(new, 2, "r"));
-    assert_null(get(new, 0));
-    fill(new, 0, "list", "l");
-    assert_true(has(old, 0, "r") && has(old, 1, "w"));
+    assert_true(has(new, 0, "w") && has(new, 2, "r"));
+    assert_null(get(new, 1));
+    fill(new, 1, "list", "l");
+    struct waiter newer = {.waiter.on_token = on_token};
+    view_wait_newer(new, 2, get(new, 2)->generation, &newer.waiter);
+    turn();
+    succeed("read", "r2");
+    turn();
+    assert_true(has(old, 0, "r2") && has(old, 1, "w"));
     retire(old);
-    assert_true(has(new, 0, "l") && has(new, 1, "w") && has(new, 2, "r"));
+    assert_true(has(new, 0, "w") && has(new, 1, "l") && has(new, 2, "r2"));
     retire(new);
 }
 

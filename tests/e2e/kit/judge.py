@@ -3,8 +3,6 @@
 which the upstream sees."""
 import contextlib
 
-from kit.raw import Broken
-
 
 class Judge:
     def __init__(self, daemon, upstream):
@@ -14,16 +12,14 @@ class Judge:
         """(route, target as it was sent), or (None, the kind of the refusal)."""
         before = len(self.upstream.requests)
         self.client = self.client or self.daemon.client()
-        try:
-            answer = self.client.ask(method, target.decode("latin-1"), host=host)
-        except Broken:
-            self.close()
-            raise
+        answer = self.client.ask(method, target.decode("latin-1"), host=host)
         if answer.get("Connection") == "close" or self.client.eof:
             self.close()
         if answer.status != 200:
             assert len(self.upstream.requests) == before
-            return None, answer.kind
+            # Some it never gets to see: the library refuses them itself.
+            is_ours = answer.get("Content-Type") is not None or answer.status != 400
+            return None, answer.kind if is_ours else "refused by the library"
         assert len(self.upstream.requests) == before + 1
         return self.upstream.last.token, self.upstream.last.target.encode("latin-1")
 
