@@ -553,3 +553,23 @@ def test_explain(tmp_path, auth):
     assert done.returncode == 0 and "tunnel      registry.example.com:443" in done.stdout
     done = run("explain", "-c", config, "CONNECT", "registry.example.com:444")
     assert done.returncode == 1 and "connect-not-allowed" in done.stdout
+
+
+def test_a_tunnel_outlives_reloads_and_the_permission_it_came_by(tunnelling, auth, upstream):
+    """Its proxy lives as long as it does, beside those of the configurations after."""
+    place = Place()
+    daemon = tunnelling(place.authority)
+    with RawClient(daemon.port) as client:
+        client.send(f"CONNECT {place.authority} HTTP/1.1\r\nHost: {place.authority}\r\n\r\n")
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        for i in range(4):
+            daemon.reload(one_route(auth.credential(), upstream.url, f"timeout = {i + 1}m"))
+            client.send(b"still %d" % i)
+            assert client.read_until(b"still %d" % i) == b"still %d" % i
+            assert daemon.ask().status == 200
+        with RawClient(daemon.port) as other:
+            other.send(f"CONNECT {place.authority} HTTP/1.1\r\nHost: {place.authority}\r\n\r\n")
+            assert b" 501 " in other.read_until(b"\r\n")
+    place.ended.wait(10)
+    daemon.reload()
+    assert daemon.ask().status == 200
