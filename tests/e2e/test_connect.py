@@ -555,21 +555,22 @@ def test_explain(tmp_path, auth):
     assert done.returncode == 1 and "connect-not-allowed" in done.stdout
 
 
-def test_a_tunnel_outlives_reloads_and_the_permission_it_came_by(tunnelling, auth, upstream):
-    """Its proxy lives as long as it does, beside those of the configurations after."""
-    place = Place()
-    daemon = tunnelling(place.authority)
-    with RawClient(daemon.port) as client:
-        client.send(f"CONNECT {place.authority} HTTP/1.1\r\nHost: {place.authority}\r\n\r\n")
-        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
-        for i in range(4):
-            daemon.reload(one_route(auth.credential(), upstream.url, f"timeout = {i + 1}m"))
-            client.send(b"still %d" % i)
-            assert client.read_until(b"still %d" % i) == b"still %d" % i
-            assert daemon.ask().status == 200
-        with RawClient(daemon.port) as other:
-            other.send(f"CONNECT {place.authority} HTTP/1.1\r\nHost: {place.authority}\r\n\r\n")
-            assert b" 501 " in other.read_until(b"\r\n")
-    place.ended.wait(10)
-    daemon.reload()
-    assert daemon.ask().status == 200
+# -- reload --------------------------------------------------------------------------------------
+
+
+def test_a_reload_opens_and_closes_the_way_and_leaves_what_is_open(start, auth, upstream, place):
+    text, tunnel = one_route(auth.credential(), upstream.url), f"connect = tunnel\nconnect_hosts = {place.authority}"
+    daemon = start(text, "connect = refuse")
+    with daemon.client() as client:
+        client.send(client.head("CONNECT", place.authority, host=place.authority))
+        assert client.response("GET").status == 501
+    daemon.reload(text, tunnel)
+    with daemon.client() as first:
+        opened(first, place.authority)
+        daemon.reload(text, "connect = refuse")
+        with daemon.client() as second:
+            second.send(second.head("CONNECT", place.authority, host=place.authority))
+            assert second.response("GET").status == 501
+        first.send(b"still there")
+        assert first.read_until(b"still there")
+    daemon.wait_log(f"event=tunnel.closed to={place.authority}")
