@@ -89,6 +89,7 @@ def loaded(start, auth, upstream, scripted, certs):
     return make
 
 
+@pytest.mark.timeout(60 + RELOADS)
 def test_no_request_fails_and_nothing_is_left(loaded, auth):
     daemon, both, load = loaded()
     with contextlib.ExitStack() as stack:
@@ -103,6 +104,7 @@ def test_no_request_fails_and_nothing_is_left(loaded, auth):
     assert scopes.count("api:read") == 1 and scopes.count("api:write") == 1
 
 
+@pytest.mark.timeout(60 + RELOADS)
 def test_nothing_grows(loaded, release):
     daemon, both, load = loaded(binary=release)
     marks = []
