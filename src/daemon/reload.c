@@ -107,7 +107,8 @@ static void reload_done(struct daemon *daemon)
              F_NUM("upstreams", daemon->config->upstream_count),
              F_NUM("tokens", daemon->config->slot_count),
              F_NUM("warnings", daemon->config->warnings.count));
-    daemon_say_ready(daemon, "READY=1");
+    if (daemon->phase == DAEMON_SERVING) // it may have been told to stop meanwhile
+        daemon_say_ready(daemon, "READY=1");
     daemon_let_pages_go();
     reload_tell(reload, &none);
     if (!list_is_empty(&reload->asked))
