@@ -6,11 +6,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/env.h"
 
+// The one line of that name; "": there is none.
 static const char *in_list(const char *name)
 {
     static char found[256];
@@ -18,9 +20,12 @@ static const char *in_list(const char *name)
     char **list = env_list(more);
     size_t len = strlen(name);
     found[0] = '\0';
-    for (char **line = list; *line; line++)
-        if (!strncmp(*line, name, len) && (*line)[len] == '=')
-            strncat(found, *line, sizeof found - strlen(found) - 1);
+    for (char **line = list; *line; line++) {
+        if (strncmp(*line, name, len) != 0 || (*line)[len] != '=')
+            continue;
+        assert_string_equal(found, "");
+        snprintf(found, sizeof found, "%s", *line);
+    }
     mem_free(list);
     return found;
 }
