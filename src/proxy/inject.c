@@ -365,9 +365,11 @@ static bool put_request_line(const struct inject_input *input, struct buf *out)
            put(out, STR(" HTTP/1.1\r\n"));
 }
 
-static bool is_left_to_config(const void *arg, struct str name)
+// Fields that come from the configuration, or bear a token: never twice.
+static bool is_taken(const void *arg, struct str name)
 {
-    return is_set(arg, name);
+    const struct writer *writer = arg;
+    return is_set(writer->input, name) || is_token_name(writer, name);
 }
 
 // Of where the request came from, and its names.
@@ -375,14 +377,14 @@ static bool put_descent(const struct writer *writer)
 {
     const struct inject_input *input = writer->input;
     const struct forwarded forwarded = {input->upstream, input->fields, input->peer, input->host};
-    if (!forwarded_put(&forwarded, is_left_to_config, input, writer->out))
+    if (!forwarded_put(&forwarded, is_taken, writer, writer->out))
         return false;
     if (!writer->has_names)
         return true;
-    if (input->request_id.len && !is_set(input, STR("X-Request-Id")) &&
+    if (input->request_id.len && !is_taken(writer, STR("X-Request-Id")) &&
         !put_field(writer->out, STR("X-Request-Id"), input->request_id))
         return false;
-    return !input->traceparent.len || is_set(input, STR("traceparent")) ||
+    return !input->traceparent.len || is_taken(writer, STR("traceparent")) ||
            put_field(writer->out, STR("traceparent"), input->traceparent);
 }
 
