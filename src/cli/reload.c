@@ -161,14 +161,15 @@ static bool parse_options(int argc, char **argv, struct wish *out)
 }
 
 // The file may be broken: that is what the one who runs on it will say.
-static int reload_by_config(const char *path)
+static int reload_by_config(const char *path, uint64_t pid)
 {
     struct config_faults faults = {0};
     struct config *config = config_inspect(path, &faults);
     struct err err;
-    uint64_t pid = 0;
     int code = EXIT_FAILED;
-    if (!config->pid_file)
+    if (pid)
+        code = send_signal(pid); // NOLINT(bugprone-branch-clone)
+    else if (!config->pid_file)
         fprintf(stderr,
                 "reload: %s has no pid_file, so there is no way to find who runs on it; name the "
                 "process (--pid) or its admin listener (--admin)\n",
@@ -186,10 +187,8 @@ int cli_reload(int argc, char **argv)
 {
     struct wish wish;
     if (!parse_options(argc, argv, &wish)) {
-        fprintf(stderr, "usage: bearerd reload [-c FILE | --pid NUMBER | --admin ADDRESS]\n");
+        fprintf(stderr, "usage: bearerd reload [-c FILE] [--pid NUMBER | --admin ADDRESS]\n");
         return EXIT_USAGE;
     }
-    if (wish.admin)
-        return ask_admin(wish.admin);
-    return wish.pid ? send_signal(wish.pid) : reload_by_config(wish.path);
+    return wish.admin ? ask_admin(wish.admin) : reload_by_config(wish.path, wish.pid);
 }

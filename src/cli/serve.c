@@ -27,6 +27,8 @@ static void print_faults(const struct config_faults *faults)
     }
 }
 
+// Takes the configuration over: a reload may put another in its place, and then nothing of it is to
+// stay.
 static int serve(struct config *config, const char *path)
 {
     char *const argv[] = {mem_unconst("bearerd"), mem_unconst("serve"), mem_unconst("-c"),
@@ -35,6 +37,7 @@ static int serve(struct config *config, const char *path)
     struct err err;
     log_set_level((enum log_level)config->log_level);
     struct daemon *daemon = daemon_new(config, &service, &err);
+    config_unref(config);
     bool ok = daemon && daemon_run(daemon, &err);
     if (!ok)
         fprintf(stderr, "bearerd: %s\n", err.text);
@@ -67,7 +70,7 @@ int cli_serve(int argc, char **argv)
         code = serve(config, path);
     } else {
         fprintf(stderr, "bearerd: %s\n", err.text);
+        config_unref(config);
     }
-    config_unref(config);
     return code;
 }

@@ -150,6 +150,18 @@ static bool daemon_build(struct daemon *daemon, struct err *err)
 
 static void on_delay_over(struct timer *timer);
 
+// They wait until the loop runs, and every thread of ours inherits this.
+static sigset_t block_signals(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        sigaddset(&signals, numbers[i]);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    return signals;
+}
+
 struct daemon *daemon_new(struct config *config, const struct daemon_service *service,
                           struct err *err)
 {
@@ -166,6 +178,7 @@ struct daemon *daemon_new(struct config *config, const struct daemon_service *se
     reload_init(daemon);
     upgrade_init(daemon);
     if (service) {
+        (void)block_signals();
         daemon->is_service = true;
         daemon->service = *service;
         notify_init(&daemon->notify);
@@ -275,12 +288,7 @@ static void on_signal(struct watch *watch, unsigned ready)
 
 static int daemon_watch_signals(struct daemon *daemon, struct err *err)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
-    sigset_t signals;
-    sigemptyset(&signals);
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-        sigaddset(&signals, numbers[i]);
-    sigprocmask(SIG_BLOCK, &signals, NULL); // the workers inherit this
+    sigset_t signals = block_signals();
     int fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0) {
         err_errno(err, "cannot watch signals");

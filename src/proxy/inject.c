@@ -10,70 +10,10 @@
 #include <string.h>
 
 #include "proxy/forwarded.h"
+#include "proxy/inject_names.h"
 #include "proxy/trailer.h"
 
 // ---- names
-
-static char fold(char c)
-{
-    if (c == '_')
-        return '-';
-    return str_lower(c);
-}
-
-bool inject_names_are_alike(struct str a, struct str b)
-{
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++)
-        if (fold(a.ptr[i]) != fold(b.ptr[i]))
-            return false;
-    return true;
-}
-
-static bool name_folds_to(struct str name, const char *prefix)
-{
-    size_t i = 0;
-    while (prefix[i] && i < name.len && fold(name.ptr[i]) == prefix[i])
-        i++;
-    return !prefix[i];
-}
-
-// Never passed on, by length of name, so that most fields cost one look. A test holds each row to
-// it.
-static const char *const dropped[][6] = {
-    [2] = {"te"},
-    [4] = {"host"},
-    [5] = {"proxy"}, // becomes HTTP_PROXY to CGI programs
-    [6] = {"expect"},
-    [7] = {"upgrade", "trailer"},
-    [9] = {"forwarded", "x-real-ip"},
-    [10] = {"connection", "keep-alive"},
-    [13] = {"x-bearerd-key", "x-rewrite-url"},
-    [14] = {"content-length", "x-original-url", "x-original-uri", "http2-settings"},
-    [15] = {"x-original-host"},
-    [16] = {"proxy-connection"},
-    [17] = {"transfer-encoding", "x-original-method"},
-    [18] = {"proxy-authenticate"},
-    [19] = {"proxy-authorization"},
-    [25] = {"proxy-authentication-info"},
-};
-
-static bool is_dropped(struct str name)
-{
-    if (name.len < ARRAY_LEN(dropped))
-        for (const char *const *known = dropped[name.len]; *known; known++)
-            if (name_folds_to(name, *known))
-                return true;
-    switch (name.len ? name.ptr[0] | 0x20 : 0) {
-    case 'x':
-        return name_folds_to(name, "x-forwarded") || name_folds_to(name, "x-ssl-");
-    case 'c':
-        return name_folds_to(name, "client-cert");
-    default:
-        return false;
-    }
-}
 
 static bool is_authorization(struct str name)
 {
@@ -188,6 +128,9 @@ struct writer {
     struct buf *out;
     struct connection_names connection;
     bool keeps_authorization; // the client's, in place of a token's
+    // Seldom anything: asked for once, not for each field.
+    bool has_lists; // of fields to set or remove
+    bool has_names; // of ours, for the request or its trace
 };
 
 static bool put(struct buf *out, struct str bytes)
@@ -279,7 +222,16 @@ static bool is_set(const struct inject_input *input, struct str name)
 static bool is_configured(const struct writer *writer, struct str name)
 {
     const struct inject_input *input = writer->input;
-    return is_set(input, name) || inject_removes(input->upstream, input->route, name);
+    return writer->has_lists &&
+           (is_set(input, name) || inject_removes(input->upstream, input->route, name));
+}
+
+static bool lists_are_there(const struct inject_input *input)
+{
+    const struct config_upstream *upstream = input->upstream;
+    const struct config_route *route = input->route;
+    return upstream->set_header.count || upstream->remove_header.count ||
+           (route && (route->set_header.count || route->remove_header.count));
 }
 
 // In place of which the upstream gets ours.
@@ -287,8 +239,8 @@ static bool is_ours(const struct inject_input *input, struct str name)
 {
     if (input->request_id.len && inject_names_are_alike(name, STR("X-Request-Id")))
         return true;
-    if (!input->traceparent.len && !input->drops_tracestate)
-        return false;
+    if (input->has_hops && str_eq_nocase(name, STR("Max-Forwards")))
+        return true;
     return is_trace(name) &&
            (name.len == 11 ? input->traceparent.len > 0 : input->drops_tracestate);
 }
@@ -296,11 +248,9 @@ static bool is_ours(const struct inject_input *input, struct str name)
 static bool is_kept(const struct writer *writer, struct str name)
 {
     const struct inject_input *input = writer->input;
-    if (input->has_hops && str_eq_nocase(name, STR("Max-Forwards")))
-        return false;
-    if ((is_dropped(name) && !forwarded_keeps(input->upstream, name)) ||
+    if ((inject_drops(name) && !forwarded_keeps(input->upstream, name)) ||
         connection_names_has(&writer->connection, name) || is_configured(writer, name) ||
-        is_token_name(writer, name) || is_ours(input, name))
+        is_token_name(writer, name) || (writer->has_names && is_ours(input, name)))
         return false;
     const struct config_route *route = input->route;
     if (route && route->slot_count && !writer->keeps_authorization &&
@@ -415,9 +365,11 @@ static bool put_request_line(const struct inject_input *input, struct buf *out)
            put(out, STR(" HTTP/1.1\r\n"));
 }
 
-static bool is_left_to_config(const void *arg, struct str name)
+// Fields that come from the configuration, or bear a token: never twice.
+static bool is_taken(const void *arg, struct str name)
 {
-    return is_set(arg, name);
+    const struct writer *writer = arg;
+    return is_set(writer->input, name) || is_token_name(writer, name);
 }
 
 // Of where the request came from, and its names.
@@ -425,12 +377,14 @@ static bool put_descent(const struct writer *writer)
 {
     const struct inject_input *input = writer->input;
     const struct forwarded forwarded = {input->upstream, input->fields, input->peer, input->host};
-    if (!forwarded_put(&forwarded, is_left_to_config, input, writer->out))
+    if (!forwarded_put(&forwarded, is_taken, writer, writer->out))
         return false;
-    if (input->request_id.len && !is_set(input, STR("X-Request-Id")) &&
+    if (!writer->has_names)
+        return true;
+    if (input->request_id.len && !is_taken(writer, STR("X-Request-Id")) &&
         !put_field(writer->out, STR("X-Request-Id"), input->request_id))
         return false;
-    return !input->traceparent.len || is_set(input, STR("traceparent")) ||
+    return !input->traceparent.len || is_taken(writer, STR("traceparent")) ||
            put_field(writer->out, STR("traceparent"), input->traceparent);
 }
 
@@ -454,6 +408,9 @@ bool inject_head(const struct inject_input *input, struct buf *out)
     connection_names_init(&writer.connection, input->fields);
     writer.keeps_authorization = route && route->client_authorization == CLIENT_AUTH_KEEP &&
                                  fields_find(input->fields, STR("Authorization"));
+    writer.has_lists = lists_are_there(input);
+    writer.has_names = input->request_id.len || input->traceparent.len || input->drops_tracestate ||
+                       input->has_hops;
     reserve(input, out);
     return put_request_line(input, out) &&
            // Host comes first (RFC 9110 7.2).
@@ -472,11 +429,11 @@ static bool is_credential_field(const struct inject_input *input, struct str nam
 bool inject_trailers(const struct inject_input *input, const struct fields *trailers,
                      struct buf *out)
 {
-    struct writer writer = {.input = input, .out = out};
+    struct writer writer = {.input = input, .out = out, .has_lists = lists_are_there(input)};
     connection_names_init(&writer.connection, input->fields);
     for (size_t i = 0; i < trailers->count; i++) {
         const struct field *field = &trailers->items[i];
-        bool is_passed = trailer_may_pass(field->name) && !is_dropped(field->name) &&
+        bool is_passed = trailer_may_pass(field->name) && !inject_drops(field->name) &&
                          !connection_names_has(&writer.connection, field->name) &&
                          !is_configured(&writer, field->name) &&
                          !is_credential_field(input, field->name);

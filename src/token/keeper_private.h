@@ -29,7 +29,9 @@ struct keeper_slot {
     struct list places;
     const struct config_slot *config; // of one of those sets
     bool is_retired; // not in the set in force: it serves who still waits, and is not renewed
-    char identity[STORE_KEY_LEN + 1]; // of the last fetch, as slot_identify() says
+    // As slot_identify() says: of the last fetch; and whose the token is, or without one whom the
+    // last failure was about. "": not known.
+    char asked[STORE_KEY_LEN + 1], identity[STORE_KEY_LEN + 1];
     struct source *source;
     struct timer timer;            // when something falls due by itself
     struct token *token;           // NULL: none that can be used

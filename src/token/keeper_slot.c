@@ -156,6 +156,13 @@ static bool is_for_store(const struct keeper_slot *slot, const struct source_res
            (slot->keeper->hooks || !slot->config->credential->on_token_update);
 }
 
+// What could not be read says nothing.
+static void slot_note_identity(struct keeper_slot *slot)
+{
+    if (slot->asked[0])
+        memcpy(slot->identity, slot->asked, sizeof slot->identity);
+}
+
 static void slot_take_token(struct keeper_slot *slot, const struct source_result *result,
                             bool is_stored)
 {
@@ -174,6 +181,7 @@ static void slot_take_token(struct keeper_slot *slot, const struct source_result
     slot->generation = token->generation;
     memcpy(slot->fingerprint, token->fingerprint, sizeof slot->fingerprint);
     slot->token = token;
+    slot_note_identity(slot);
     if (before && token_is_usable(before, token->fetched_ms))
         slot->stats.renewals++;
     slot->stats.stored += is_stored;
@@ -222,7 +230,9 @@ static void slot_fetch(struct keeper_slot *slot)
 {
     slot->is_fetching = true;
     slot->started_us = clock_boottime_us();
-    slot_identify(slot->config, slot->identity);
+    slot_identify(slot->config, slot->asked);
+    if (!slot->token)
+        slot_note_identity(slot);
     slot->reason = !slot->token       ? "cold"
                    : slot->is_refused ? "refused"
                    : slot->is_due     ? "due"

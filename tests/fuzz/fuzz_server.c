@@ -44,13 +44,18 @@ enum {               // bits of the second byte, and of the third
     INFORMS = 512,   // with 103, before it replies
     TRAILS = 1024,   // sends a trailer
     SWITCHES = 2048, // the protocol, for who asks for it
+    TUNNELS = 4096,  // the server takes CONNECT
+};
+
+struct place {
+    struct server *server;
+    struct sockaddr_un address;
+    socklen_t address_len;
 };
 
 static struct {
     struct loop *loop;
-    struct server *server;
-    struct sockaddr_un address;
-    socklen_t address_len;
+    struct place places[2]; // the second takes CONNECT
     struct {
         unsigned mode;
         struct str rest; // what the strict reader has not read
@@ -106,7 +111,12 @@ static void check_second(const struct strict_request *strict, struct str bytes)
         return;
     second_init(&second, HTTP_REQUEST);
     struct str head = {strict_skip_empty(bytes).ptr, strict->head_len};
-    REQUIRE(second_feed(&second, head) == head.len && second.has_head && !second.has_failed);
+    size_t used = second_feed(&second, head);
+    if (second_minds_tab(&second, &strict->fields)) {
+        second_fini(&second);
+        return;
+    }
+    REQUIRE(used == head.len && second.has_head && !second.has_failed);
     REQUIRE(str_eq(buf_str(&second.method), strict->method));
     REQUIRE(str_eq(buf_str(&second.target), strict->target));
     REQUIRE(second_has_fields(&second, &strict->fields));
@@ -164,8 +174,8 @@ static void reply(struct request *request, int status)
 
 static bool wants_switch(const struct request *request)
 {
-    return request->body == BODY_NONE && request->minor == 1 &&
-           fields_find(&request->fields, STR("Upgrade"));
+    return request->may_tunnel || (request->body == BODY_NONE && request->minor == 1 &&
+                                   fields_find(&request->fields, STR("Upgrade")));
 }
 
 static void answer(struct request *request)
@@ -453,7 +463,7 @@ static void check_replies(void)
 
 // -- one input ---------------------------------------------------------------------------------
 
-static void start(void)
+static void open_place(struct place *place, bool takes_connect)
 {
     static const struct server_ops ops = {.on_request = on_request,
                                           .on_refused = on_refused,
@@ -462,21 +472,28 @@ static void start(void)
                                           .on_pull = on_pull,
                                           .on_switched = on_switched,
                                           .on_end = on_end};
-    static const struct server_config config = {.header_limit = HEADER_LIMIT,
-                                                .max_connections = 10,
-                                                .header_timeout_ms = 60000,
-                                                .body_timeout_ms = 60000,
-                                                .keepalive_timeout_ms = 60000};
+    struct server_config config = {.header_limit = HEADER_LIMIT,
+                                   .max_connections = 10,
+                                   .takes_connect = takes_connect,
+                                   .header_timeout_ms = 60000,
+                                   .body_timeout_ms = 60000,
+                                   .keepalive_timeout_ms = 60000};
+    place->server = server_new(fuzz.loop, &config, &ops, NULL, NULL);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    place->address.sun_family = AF_UNIX; // a name that the kernel chooses
+    REQUIRE(!bind(fd, (const struct sockaddr *)&place->address, sizeof(sa_family_t)));
+    place->address_len = sizeof place->address;
+    REQUIRE(!getsockname(fd, (struct sockaddr *)&place->address, &place->address_len));
+    REQUIRE(place->server && !listen(fd, 8) && server_listen(place->server, fd, NULL));
+}
+
+static void start(void)
+{
     log_set_level(LOG_ERROR + 1);
     fuzz.loop = loop_new(NULL);
-    fuzz.server = server_new(fuzz.loop, &config, &ops, NULL, NULL);
-    REQUIRE(fuzz.loop && fuzz.server);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    fuzz.address.sun_family = AF_UNIX; // a name that the kernel chooses
-    REQUIRE(!bind(fd, (const struct sockaddr *)&fuzz.address, sizeof(sa_family_t)));
-    fuzz.address_len = sizeof fuzz.address;
-    REQUIRE(!getsockname(fd, (struct sockaddr *)&fuzz.address, &fuzz.address_len));
-    REQUIRE(!listen(fd, 8) && server_listen(fuzz.server, fd, NULL));
+    REQUIRE(fuzz.loop);
+    open_place(&fuzz.places[0], false);
+    open_place(&fuzz.places[1], true);
 }
 
 // A bare LF together with what can make up for its missing CR (see guard.c).
@@ -505,7 +522,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str bytes = {(const char *)data + 3, size - 3};
     if (size < 4 || has_residual(bytes))
         return 0;
-    if (!fuzz.server)
+    if (!fuzz.loop)
         start();
     memset(&fuzz.run, 0, sizeof fuzz.run);
     fuzz.run.mode = data[1] | (unsigned)data[2] << 8;
@@ -514,7 +531,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&fuzz.run.received, SECOND_BYTES_MAX);
     buf_init(&fuzz.run.switched, SECOND_BYTES_MAX);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    REQUIRE(!connect(fd, (const struct sockaddr *)&fuzz.address, fuzz.address_len));
+    const struct place *place = &fuzz.places[fuzz.run.mode & TUNNELS ? 1 : 0];
+    REQUIRE(!connect(fd, (const struct sockaddr *)&place->address, place->address_len));
     bool is_open = send_in_pieces(fd, bytes, data[0]);
     if (is_open)
         check_count();
@@ -523,7 +541,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         settle(fd);
     }
     close(fd);
-    for (int i = 0; server_connection_count(fuzz.server) || fuzz.run.request; i++) {
+    for (int i = 0; server_connection_count(place->server) || fuzz.run.request; i++) {
         loop_turn(fuzz.loop, i < 100 ? 0 : 1);
         pay();
         REQUIRE(i < 5000);

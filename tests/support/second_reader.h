@@ -208,6 +208,18 @@ static inline struct str second_span_of(const struct second_reader *reader, stru
     return span.len ? (struct str){reader->text.ptr + span.at, span.len} : STR_NONE;
 }
 
+// llhttp takes spaces behind a Content-Length, but no tabs (RFC 9110 5.6.3 has both).
+static inline bool second_minds_tab(const struct second_reader *reader, const struct fields *fields)
+{
+    const struct field *length = fields_find(fields, STR("Content-Length"));
+    if (!length || llhttp_get_errno(&reader->parser) != HPE_INVALID_CONTENT_LENGTH)
+        return false;
+    const char *end = length->value.ptr + length->value.len;
+    while (*end == ' ')
+        end++;
+    return *end == '\t';
+}
+
 static inline bool second_has_fields(const struct second_reader *reader,
                                      const struct fields *fields)
 {

@@ -20,6 +20,7 @@ struct make {
     const char *fields[8][2];
     struct config_header set[2];
     const char *remove[2];
+    const char *token_field; // of a route that bears a token; NULL: no route
 };
 
 // All but the request line, Host and Via.
@@ -36,6 +37,9 @@ static void make_one(const struct make *make, char *out, size_t out_max)
         upstream->set_header.count += make->set[i].name != NULL;
         upstream->remove_header.count += make->remove[i] != NULL;
     }
+    const struct token token = {.header_name = str_of(make->token_field),
+                                .header_value = STR("token")};
+    const struct token *const tokens[] = {&token};
     struct fields fields = {.count = 0};
     for (size_t i = 0; i < 8 && make->fields[i][0]; i++)
         assert_true(fields_add(&fields, str_of(make->fields[i][0]), str_of(make->fields[i][1])));
@@ -44,6 +48,8 @@ static void make_one(const struct make *make, char *out, size_t out_max)
         .rest = STR("/"),
         .fields = &fields,
         .upstream = upstream,
+        .route = make->token_field ? fixture_route(&fixture, upstream, "r", "/**") : NULL,
+        .tokens = tokens,
         .peer = str_of(make->peer),
         .host = str_of(make->host),
         .request_id = str_of(make->request_id),
@@ -207,6 +213,9 @@ static void test_names(void **state)
           .traceparent = "ours",
           .set = {{name_id, fixed}, {name_trace, fixed}}},
          "X-Request-Id: fixed\ntraceparent: fixed\n"},
+        {"a field that bears a token",
+         {.request_id = "ours", .traceparent = "ours", .token_field = "X-Request-Id"},
+         "traceparent: ours\nX-Request-Id: token\n"},
     };
     expect_rows(rows, ARRAY_LEN(rows));
 }
