@@ -27,5 +27,6 @@ install(CODE [[
   string(REPLACE "/usr/sbin/" "${sbin}/" unit "${unit}")
   string(REPLACE " /etc/bearerd" " ${etc}/bearerd" unit "${unit}")
   file(WRITE "${work}/bearerd.service" "${unit}")
-  file(INSTALL "${work}/bearerd.service" DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
+  file(INSTALL "${work}/bearerd.service" "${source}/bearerd.socket"
+       DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
 ]])

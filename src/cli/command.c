@@ -13,6 +13,8 @@ static const struct command commands[] = {
      cli_explain},
     {"token", "[-c FILE] {--route | --credential} NAME", "get a token and print it", cli_token},
     {"ping", "[-c FILE]", "ask a running bearerd whether it answers", cli_ping},
+    {"reload", "[-c FILE] [--pid NUMBER | --admin ADDRESS]",
+     "have a running bearerd read its configuration again", cli_reload},
     {"demo", "[--once]", "show the proxy at work on built-in servers", cli_demo},
     {"version", "", "versions of bearerd and of its libraries", cli_version},
     {"help", "[KEY]", "this list, or the meaning of a setting", cli_help},

@@ -21,6 +21,7 @@ int cli_check(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_token(int argc, char **argv);
 int cli_ping(int argc, char **argv);
+int cli_reload(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);

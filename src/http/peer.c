@@ -14,11 +14,11 @@ struct str request_peer(struct request *request, char out[REQUEST_PEER_MAX])
         struct sockaddr_in ipv4;
         struct sockaddr_in6 ipv6;
         struct sockaddr_storage storage;
-    } peer;
+    } peer = {.any = {.sa_family = AF_UNSPEC}};
     socklen_t len = sizeof peer;
     if (request->is_unix || getpeername(req->conn->fd, &peer.any, &len))
         return STR_NONE;
-    if (peer.any.sa_family == AF_INET)
+    if (peer.any.sa_family != AF_INET6)
         return str_of(inet_ntop(AF_INET, &peer.ipv4.sin_addr, out, REQUEST_PEER_MAX));
     const struct in6_addr *address = &peer.ipv6.sin6_addr;
     if (IN6_IS_ADDR_V4MAPPED(address)) // a socket that takes both

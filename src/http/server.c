@@ -122,7 +122,7 @@ void conn_init(struct conn *conn, struct server *server, int fd)
 
 void conn_fini(struct conn *conn)
 {
-    timer_stop(conn->server->loop, &conn->deadline);
+    conn_fini_deadline(conn);
     list_remove(&conn->link);
     conn->server->conn_count--;
     conn_leave(conn);

@@ -26,13 +26,13 @@ struct hand {
     struct buf out;
     size_t sent;         // of out
     struct buf trailers; // lines that go behind the last chunk
+    struct pace pace;    // at which it is taken; the request's own goes on beside it
     struct watch watch;
     struct task task;
     enum hand_state state;
     bool overlaps;   // libmicrohttpd reads the request on
     bool is_chunked; // the reply's body is
     bool is_over;    // its last byte is in out
-    bool is_stuck;   // the client takes nothing, its time runs
     bool has_ended;  // the client has closed its side
 };
 
@@ -100,6 +100,7 @@ static void hand_end(struct hand *hand, bool is_complete)
     hand->state = is_complete ? HAND_OVER : hand->state;
     req->is_gone |= !is_complete;
     watch_stop(req->server->loop, &hand->watch);
+    timer_disarm(&hand->pace.timer);
     conn_set_deadline(req->conn, 0);
     conn_break(req->conn);
     req_resume(req);
@@ -124,6 +125,13 @@ static void hand_linger(struct hand *hand)
     conn_set_deadline(req->conn, LINGER_MS);
     if (hand->overlaps)
         req_resume(req); // what was held back is of no use any more
+}
+
+// The kernel shall not hold for the client what we do not.
+static void on_late(struct pace *pace)
+{
+    conn_reset(pace->conn);
+    hand_end(CONTAINER_OF(pace, struct hand, pace), false);
 }
 
 void hand_on_deadline(struct hand *hand)
@@ -165,18 +173,15 @@ static bool hand_flush(struct hand *hand)
             return false;
         if (sent > 0) {
             hand->sent += (size_t)sent;
-            hand->is_stuck = false;
+            pace_move(&hand->pace, (size_t)sent);
         } else if (errno == EAGAIN) {
-            if (!hand->is_stuck)
-                conn_set_deadline(conn, conn->server->config.body_timeout_ms);
-            hand->is_stuck = true;
+            pace_move(&hand->pace, 0);
             return true;
         }
     }
     buf_clear(&hand->out);
     hand->sent = 0;
-    if (hand->state == HAND_SENDING)
-        conn_set_deadline(conn, 0); // it is the handler's turn
+    pace_pause(&hand->pace); // it is the handler's turn
     return true;
 }
 
@@ -307,6 +312,7 @@ void hand_start(struct req *req, bool overlaps)
     hand->overlaps = overlaps;
     hand->watch.on_ready = on_ready;
     task_init(&hand->task, on_task);
+    pace_init(&hand->pace, req->conn, on_late);
     buf_init(&hand->out,
              server->config.header_limit + HEAD_ROOM + req->reply.body.len + 2 * PIECE_MAX);
     buf_init(&hand->trailers, server->config.header_limit);
@@ -328,7 +334,10 @@ void hand_start(struct req *req, bool overlaps)
     }
     if (req->ends_by_close)
         req_reset_on_close(req, true);
-    conn_set_deadline(req->conn, 0);
+    pace_start(&hand->pace, true);
+    pace_pause(&hand->pace);
+    if (!overlaps)
+        conn_set_deadline(req->conn, 0);
     // Not from here: the caller may be in the midst of the reply's body.
     loop_defer(server->loop, &hand->task);
 }
@@ -339,6 +348,7 @@ void hand_free(struct hand *hand)
         return;
     watch_stop(hand->req->server->loop, &hand->watch);
     task_cancel(&hand->task);
+    pace_fini(&hand->pace);
     buf_fini(&hand->out);
     buf_fini(&hand->trailers);
     mem_free(hand);

@@ -27,9 +27,9 @@ static struct tcp_info conn_tcp_info(const struct conn *conn)
 }
 
 // What was written may lie in the kernel for minutes; taken is what the client's side has.
-static uint64_t pace_taken(struct conn *conn)
+static uint64_t pace_taken(struct pace *pace)
 {
-    struct pace *pace = &conn->pace;
+    const struct conn *conn = pace->conn;
     uint64_t before = pace->mark;
     if (!conn->is_unix) {
         pace->mark = conn_tcp_info(conn).tcpi_bytes_acked;
@@ -42,12 +42,12 @@ static uint64_t pace_taken(struct conn *conn)
 }
 
 // Brings the purse up to date.
-static void pace_settle(struct conn *conn)
+static void pace_settle(struct pace *pace)
 {
-    struct pace *pace = &conn->pace;
-    const struct server_config *config = &conn->server->config;
-    uint64_t now = loop_now_ms(conn->server->loop), spent = now - pace->looked_ms;
-    uint64_t bytes = pace->is_reply ? pace_taken(conn) : pace->moved;
+    const struct server *server = pace->conn->server;
+    const struct server_config *config = &server->config;
+    uint64_t now = loop_now_ms(server->loop), spent = now - pace->looked_ms;
+    uint64_t bytes = pace->is_reply ? pace_taken(pace) : pace->moved;
     uint64_t full = config->body_timeout_ms, gained = bytes ? full : 0;
     if (config->body_min_rate && bytes < full * config->body_min_rate)
         gained = bytes * 1000 / config->body_min_rate;
@@ -58,56 +58,86 @@ static void pace_settle(struct conn *conn)
     pace->moved = 0;
 }
 
-static void pace_look_later(struct conn *conn)
+static void pace_look_later(struct pace *pace)
 {
-    uint64_t step = conn->server->config.body_timeout_ms / LOOKS;
-    uint64_t purse = conn->pace.purse_ms;
-    timer_start(conn->server->loop, &conn->deadline, step < purse ? step : purse);
+    const struct server *server = pace->conn->server;
+    uint64_t step = server->config.body_timeout_ms / LOOKS, purse = pace->purse_ms;
+    timer_start(server->loop, &pace->timer, step < purse ? step : purse);
 }
 
-void conn_start_pace(struct conn *conn, bool is_reply)
+static void on_look(struct timer *timer)
 {
-    conn->pace = (struct pace){
-        .is_on = true,
-        .is_reply = is_reply,
-        .purse_ms = conn->server->config.body_timeout_ms,
-        .looked_ms = loop_now_ms(conn->server->loop),
-    };
-    pace_look_later(conn);
+    struct pace *pace = CONTAINER_OF(timer, struct pace, timer);
+    pace_settle(pace);
+    if (pace->purse_ms) {
+        pace_look_later(pace);
+        return;
+    }
+    log_debug("client.too_slow", F_NUM("fd", pace->conn->fd));
+    pace->on_late(pace);
 }
 
-void conn_pause_pace(struct conn *conn)
+void pace_init(struct pace *pace, struct conn *conn, void (*on_late)(struct pace *pace))
 {
-    if (!conn->pace.is_on)
+    *pace = (struct pace){.conn = conn, .on_late = on_late};
+    timer_init(&pace->timer, on_look);
+}
+
+void pace_fini(struct pace *pace)
+{
+    timer_stop(pace->conn->server->loop, &pace->timer);
+}
+
+void pace_start(struct pace *pace, bool is_reply)
+{
+    pace->is_reply = is_reply;
+    pace->moved = pace->mark = 0;
+    pace->purse_ms = pace->conn->server->config.body_timeout_ms;
+    pace->looked_ms = loop_now_ms(pace->conn->server->loop);
+    pace_look_later(pace);
+}
+
+static bool pace_is_on(const struct pace *pace)
+{
+    return pace->timer.due_ms != TIMER_NEVER;
+}
+
+void pace_pause(struct pace *pace)
+{
+    if (!pace_is_on(pace))
         return;
     // It took all of what was there of an answer.
-    if (conn->pace.is_reply)
-        conn->pace.purse_ms = conn->server->config.body_timeout_ms;
+    if (pace->is_reply)
+        pace->purse_ms = pace->conn->server->config.body_timeout_ms;
     else
-        pace_settle(conn);
-    conn->pace.is_on = false;
-    timer_disarm(&conn->deadline);
+        pace_settle(pace);
+    timer_disarm(&pace->timer);
 }
 
-void conn_move(struct conn *conn, size_t len)
+void pace_move(struct pace *pace, size_t len)
 {
-    conn->pace.moved += len;
-    if (conn->pace.is_on)
+    pace->moved += len;
+    if (pace_is_on(pace))
         return;
-    conn->pace.is_on = true;
-    conn->pace.looked_ms = loop_now_ms(conn->server->loop);
-    pace_look_later(conn);
+    pace->looked_ms = loop_now_ms(pace->conn->server->loop);
+    pace_look_later(pace);
 }
 
 // -- deadlines ---------------------------------------------------------------------------------
 
 void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
 {
-    conn->pace.is_on = false;
+    timer_disarm(&conn->pace.timer);
     if (delay_ms)
         timer_start(conn->server->loop, &conn->deadline, delay_ms);
     else
         timer_disarm(&conn->deadline);
+}
+
+void conn_start_pace(struct conn *conn, bool is_reply)
+{
+    timer_disarm(&conn->deadline);
+    pace_start(&conn->pace, is_reply);
 }
 
 // A connection that was opened and never used is closed without a word: what is said on it could be
@@ -130,17 +160,8 @@ static bool conn_answer_late_body(const struct conn *conn)
     return req->hand != NULL;
 }
 
-static void on_deadline(struct timer *timer)
+static void conn_be_late(struct conn *conn)
 {
-    struct conn *conn = CONTAINER_OF(timer, struct conn, deadline);
-    if (conn->pace.is_on) {
-        pace_settle(conn);
-        if (conn->pace.purse_ms) {
-            pace_look_later(conn);
-            return;
-        }
-    }
-    log_debug("client.too_slow", F_NUM("fd", conn->fd));
     struct req *req = conn->req;
     if (req && req->hand) {
         hand_on_deadline(req->hand);
@@ -152,7 +173,7 @@ static void on_deadline(struct timer *timer)
     }
     if (conn_answer_late_body(conn))
         return;
-    if (conn->req && conn->req->phase == REQ_REPLYING) {
+    if (req && req->phase == REQ_REPLYING) {
         conn_reset(conn); // else the kernel would hold for the client what we do not
         return;
     }
@@ -161,8 +182,27 @@ static void on_deadline(struct timer *timer)
     conn_break(conn);
 }
 
+static void on_deadline(struct timer *timer)
+{
+    struct conn *conn = CONTAINER_OF(timer, struct conn, deadline);
+    log_debug("client.too_slow", F_NUM("fd", conn->fd));
+    conn_be_late(conn);
+}
+
+static void on_late(struct pace *pace)
+{
+    conn_be_late(pace->conn);
+}
+
 void conn_init_deadline(struct conn *conn)
 {
     timer_init(&conn->deadline, on_deadline);
+    pace_init(&conn->pace, conn, on_late);
     conn_set_deadline(conn, conn->server->config.header_timeout_ms);
+}
+
+void conn_fini_deadline(struct conn *conn)
+{
+    timer_stop(conn->server->loop, &conn->deadline);
+    pace_fini(&conn->pace);
 }

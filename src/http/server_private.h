@@ -53,8 +53,11 @@ struct listener {
     bool is_lent; // others accept from it, too
 };
 
-struct pace { // see server_pace.c
-    bool is_on, is_reply;
+struct pace { // of a body that comes, or of an answer that is taken; see server_pace.c
+    struct conn *conn;
+    void (*on_late)(struct pace *pace);
+    struct timer timer; // armed while it is the client's turn
+    bool is_reply;
     uint64_t moved; // bytes from the client, or for it, since the last look
     uint64_t mark;  // what the socket said at the last look
     uint64_t purse_ms, looked_ms;
@@ -130,12 +133,16 @@ void conn_break(const struct conn *conn); // so that no reply under way can look
 void conn_reset(const struct conn *conn); // the same, and what was sent of it is dropped
 
 // server_pace.c
-void conn_init_deadline(struct conn *conn);                   // of the first head
-void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none
-// From here on the client sends a body or takes a reply, at the pace that is asked for …
-void conn_start_pace(struct conn *conn, bool is_reply);
-void conn_move(struct conn *conn, size_t len); // … these are so many bytes of it …
-void conn_pause_pace(struct conn *conn);       // … and now it is not its turn, until conn_move()
+void conn_init_deadline(struct conn *conn); // of the first head
+void conn_fini_deadline(struct conn *conn);
+void conn_set_deadline(struct conn *conn, uint64_t delay_ms); // 0: none; ends the pace, too
+void conn_start_pace(struct conn *conn, bool is_reply);       // in the place of a deadline
+void pace_init(struct pace *pace, struct conn *conn, void (*on_late)(struct pace *pace));
+void pace_fini(struct pace *pace);
+// From here on the client sends a body or takes a reply, at the rate that is asked for …
+void pace_start(struct pace *pace, bool is_reply);
+void pace_move(struct pace *pace, size_t len); // … these are so many bytes of it …
+void pace_pause(struct pace *pace);            // … and now it is not its turn, until pace_move()
 
 // server_admit.c
 // False: the client has too many connections, was told so, and fd is closed.

@@ -27,11 +27,11 @@ static ssize_t on_read(void *arg, uint64_t position, char *out, size_t out_max)
     server_owe_runs(req->server, 2); // to write it, to see that it was written
     ssize_t got = req->is_gone ? PULL_ABORT : req->server->ops->on_pull(&req->pub, out, out_max);
     if (got > 0) {
-        conn_move(req->conn, (size_t)got);
+        pace_move(&req->conn->pace, (size_t)got);
         return got;
     }
     if (got == PULL_WAIT) {
-        conn_pause_pace(req->conn);
+        pace_pause(&req->conn->pace);
         req_suspend(req);
         return 0;
     }

@@ -232,7 +232,7 @@ static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *l
     }
     req->has_body_bytes = true;
     if (!req->hand) // else the handler's limits tell of a standstill
-        conn_move(req->conn, *len);
+        pace_move(&req->conn->pace, *len);
     size_t taken = req->server->ops->on_body(&req->pub, (struct str){bytes, *len});
     *len -= taken;
     if (req->hand && !hand_overlaps(req->hand)) {
@@ -245,7 +245,7 @@ static enum MHD_Result req_on_body(struct req *req, const char *bytes, size_t *l
     } else if (*len) {
         // Not suspending here would make libmicrohttpd spin.
         if (!req->hand)
-            conn_pause_pace(req->conn);
+            pace_pause(&req->conn->pace);
         req_suspend(req);
     }
     return MHD_YES;

@@ -21,6 +21,13 @@ void answer_marks_add(struct answer_marks *marks, struct str token)
     memcpy(mark->end, token.ptr + token.len - mark->end_len, mark->end_len);
 }
 
+void answer_marks_clear(struct answer_marks *marks)
+{
+    for (size_t i = 0; i < marks->count; i++)
+        mem_wipe(marks->items[i].end, marks->items[i].end_len);
+    marks->count = 0;
+}
+
 // Most values are shorter than any token, so that this costs next to nothing.
 bool answer_marks_find(const struct answer_marks *marks, struct str text)
 {
@@ -87,23 +94,33 @@ static bool is_trailer_list(const struct answer_input *input, const struct field
            str_eq_nocase(field->name, STR("Trailer")) && trailer_names_may_pass(field->value);
 }
 
-static bool is_kept(const struct answer_input *input, struct str name)
+static bool lists_are_there(const struct answer_input *input)
 {
-    if (name.len == 14 && str_eq_nocase(name, STR("Content-Length")))
-        return false; // framing is the server's
-    if (input->drops_nonce && str_eq_nocase(name, STR("DPoP-Nonce")))
-        return false;
-    if (input->drops_cors && page_is_cors_field(name))
-        return false;
-    return !is_replaced(input, name);
+    const struct config_upstream *upstream = input->upstream;
+    const struct config_route *route = input->route;
+    return upstream->response_set_header.count || upstream->response_remove_header.count ||
+           (route && (route->response_set_header.count || route->response_remove_header.count));
 }
 
 struct writer {
     const struct answer_input *input;
     struct fields *out;
     struct answer_made *made;
+    bool has_lists; // of fields to set or remove: seldom, so asked for once
     bool settles_caching;
 };
+
+static bool is_kept(const struct writer *writer, struct str name)
+{
+    const struct answer_input *input = writer->input;
+    if (name.len == 14 && str_eq_nocase(name, STR("Content-Length")))
+        return false; // framing is the server's
+    if (input->drops_nonce && str_eq_nocase(name, STR("DPoP-Nonce")))
+        return false;
+    if (input->drops_cors && page_is_cors_field(name))
+        return false;
+    return !writer->has_lists || !is_replaced(input, name);
+}
 
 static bool put(struct writer *writer, struct str name, struct str value)
 {
@@ -121,7 +138,7 @@ static bool put_upstreams(struct writer *writer)
         const struct field *field = &input->fields->items[i];
         if (connection_names_has(&names, field->name) && !is_trailer_list(input, field))
             continue;
-        if (!is_kept(input, field->name))
+        if (!is_kept(writer, field->name))
             continue;
         if (input->marks && answer_marks_find(input->marks, field->value)) {
             writer->made->scrubbed = field->name;
@@ -181,7 +198,8 @@ static bool put_page(struct writer *writer)
 
 bool answer_fields(const struct answer_input *input, struct fields *out, struct answer_made *made)
 {
-    struct writer writer = {.input = input, .out = out, .made = made};
+    struct writer writer = {
+        .input = input, .out = out, .made = made, .has_lists = lists_are_there(input)};
     *made = (struct answer_made){0};
     return put_upstreams(&writer) && put_ours(&writer) && put_page(&writer);
 }

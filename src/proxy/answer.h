@@ -28,6 +28,7 @@ struct answer_marks {
 };
 
 void answer_marks_add(struct answer_marks *marks, struct str token);
+void answer_marks_clear(struct answer_marks *marks); // wipes
 // Does the text hold one of them?
 bool answer_marks_find(const struct answer_marks *marks, struct str text);
 

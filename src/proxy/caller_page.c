@@ -77,7 +77,7 @@ static bool own_origin_is_allowed(const struct caller_rules *rules, struct str h
 static bool referer_is_foreign(struct str referer, struct str host)
 {
     size_t colon, end = 0;
-    struct str rest = referer, scheme = STR("http");
+    struct str rest, scheme = STR("http");
     if (str_find(referer, ':', &colon) && str_starts(str_from(referer, colon), STR("://"))) {
         scheme = (struct str){referer.ptr, colon};
         rest = str_from(referer, colon + 3);

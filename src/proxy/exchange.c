@@ -401,7 +401,7 @@ void exchange_end(struct request *request, bool is_complete)
     exchange->is_waiting = exchange->request_is_over = false;
     exchange->is_again = exchange->was_replayed = exchange->had_nonce = false;
     exchange->is_asking = exchange->has_newer = false;
-    exchange->sent = (struct sent_tokens){0};
+    exchange_forget_sent(exchange);
     exchange->reply_is_held = exchange->has_replied = exchange->passes_trailers = false;
     exchange->overlaps = false;
     exchange->body_len = 0;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "proxy/connect.h"
+#include "proxy/exchange_about.h"
 #include "proxy/proxy_private.h"
 
 struct connect {
@@ -26,7 +27,8 @@ static void on_connect(struct link *link, enum link_error error, const char *why
     const struct connect *connect = link_owner(link);
     struct exchange *exchange = connect->exchange;
     if (error != LINK_OK) {
-        log_warn("tunnel.failed", F_TEXT("to", connect->place), F_TEXT("why", why));
+        log_warn("tunnel.failed", F_TEXT("to", connect->place), F_TEXT("why", why),
+                 F_STR("id", exchange_request_id(exchange)));
         exchange_fail(exchange, error == LINK_TIMEOUT ? 504 : 502,
                       error == LINK_TIMEOUT ? "upstream-connect-timeout" : "upstream-unreachable",
                       why);

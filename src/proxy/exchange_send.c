@@ -3,6 +3,7 @@
 // second try after the upstream refused them. No request leaves without all the tokens its route
 // asks for.
 #include <assert.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "http/server.h"
@@ -32,10 +33,18 @@ static bool is_left_out(const struct exchange *exchange, const struct token *tok
            fields_find(&exchange->request->fields, STR("Authorization"));
 }
 
+void exchange_forget_sent(struct exchange *exchange)
+{
+    struct sent_tokens *sent = &exchange->sent;
+    memset(sent->generations, 0, sizeof sent->generations);
+    sent->is_any = sent->is_bound = false;
+    answer_marks_clear(&sent->marks);
+}
+
 static void exchange_note_sent(struct exchange *exchange, const struct token *const *tokens)
 {
     const struct config_route *route = exchange->choice.route;
-    exchange->sent = (struct sent_tokens){0};
+    exchange_forget_sent(exchange);
     for (size_t i = 0; route && i < route->slot_count; i++) {
         if (is_left_out(exchange, tokens[i]))
             continue;

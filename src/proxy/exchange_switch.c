@@ -3,6 +3,7 @@
 // upstream; when that agrees, with one of these, both connections become a tunnel. Whatever else it
 // answers is an ordinary response.
 #include "base/log.h"
+#include "proxy/exchange_about.h"
 #include "proxy/proxy_private.h"
 
 #define OFFER_MAX ((size_t)256)
@@ -65,7 +66,8 @@ void exchange_switch(struct exchange *exchange)
     struct str protocol;
     if (!exchange_agreed(exchange, &protocol)) {
         log_warn("upstream.failed", F_TEXT("upstream", exchange->choice.upstream->name),
-                 F_TEXT("why", "it switches to a protocol that was not offered"));
+                 F_TEXT("why", "it switches to a protocol that was not offered"),
+                 F_STR("id", exchange_request_id(exchange)));
         exchange_upstream_problem(exchange, FORWARD_MALFORMED, "");
         return;
     }
@@ -91,7 +93,7 @@ static void on_over(struct tunnel *tunnel, enum tunnel_end end)
     struct exchange *exchange = CONTAINER_OF(tunnel, struct exchange, tunnel);
     log_info("tunnel.closed", F_TEXT("to", exchange_peer(exchange)),
              F_TEXT("why", tunnel_end_text(end)), F_NUM("bytes_up", tunnel->up.bytes),
-             F_NUM("bytes_down", tunnel->down.bytes));
+             F_NUM("bytes_down", tunnel->down.bytes), F_STR("id", exchange_request_id(exchange)));
     forward_end(&exchange->forward);
     exchange_end_connect(exchange);
     request_close(exchange->request);
@@ -116,6 +118,7 @@ void exchange_on_switched(struct request *request, int fd, struct str early)
         start.idle_ms = exchange->choice.upstream->tunnel_idle_timeout_ms;
     }
     log_info("tunnel.opened", F_TEXT("to", exchange_peer(exchange)),
-             F_STR("protocol", exchange->connect ? STR("CONNECT") : buf_str(&exchange->offer)));
+             F_STR("protocol", exchange->connect ? STR("CONNECT") : buf_str(&exchange->offer)),
+             F_STR("id", exchange_request_id(exchange)));
     tunnel_start(&exchange->tunnel, &start);
 }

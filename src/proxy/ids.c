@@ -42,7 +42,9 @@ void ids_make(struct ids *ids, char out[IDS_LEN])
 void ids_start_trace(struct ids *ids, char out[IDS_TRACE_LEN])
 {
     char parent[IDS_LEN];
-    memcpy(out, "00-", 3);
+    // The length of each part is known, and no NUL ends it.
+    static const char version[3] = {'0', '0', '-'}, flags[3] = {'-', '0', '1'};
+    memcpy(out, version, sizeof version);
     ids_make(ids, out + 3);
     // All zeros would be no id.
     if (out[3 + IDS_LEN - 1] == '0')
@@ -52,7 +54,7 @@ void ids_start_trace(struct ids *ids, char out[IDS_TRACE_LEN])
         parent[15] = '1';
     out[35] = '-';
     memcpy(out + 36, parent, 16);
-    memcpy(out + 52, "-01", 3);
+    memcpy(out + 52, flags, sizeof flags);
 }
 
 bool ids_is_fit(struct str given)

@@ -188,6 +188,9 @@ struct writer {
     struct buf *out;
     struct connection_names connection;
     bool keeps_authorization; // the client's, in place of a token's
+    // Seldom anything: asked for once, not for each field.
+    bool has_lists; // of fields to set or remove
+    bool has_names; // of ours, for the request or its trace
 };
 
 static bool put(struct buf *out, struct str bytes)
@@ -279,7 +282,16 @@ static bool is_set(const struct inject_input *input, struct str name)
 static bool is_configured(const struct writer *writer, struct str name)
 {
     const struct inject_input *input = writer->input;
-    return is_set(input, name) || inject_removes(input->upstream, input->route, name);
+    return writer->has_lists &&
+           (is_set(input, name) || inject_removes(input->upstream, input->route, name));
+}
+
+static bool lists_are_there(const struct inject_input *input)
+{
+    const struct config_upstream *upstream = input->upstream;
+    const struct config_route *route = input->route;
+    return upstream->set_header.count || upstream->remove_header.count ||
+           (route && (route->set_header.count || route->remove_header.count));
 }
 
 // In place of which the upstream gets ours.
@@ -287,8 +299,6 @@ static bool is_ours(const struct inject_input *input, struct str name)
 {
     if (input->request_id.len && inject_names_are_alike(name, STR("X-Request-Id")))
         return true;
-    if (!input->traceparent.len && !input->drops_tracestate)
-        return false;
     return is_trace(name) &&
            (name.len == 11 ? input->traceparent.len > 0 : input->drops_tracestate);
 }
@@ -300,7 +310,7 @@ static bool is_kept(const struct writer *writer, struct str name)
         return false;
     if ((is_dropped(name) && !forwarded_keeps(input->upstream, name)) ||
         connection_names_has(&writer->connection, name) || is_configured(writer, name) ||
-        is_token_name(writer, name) || is_ours(input, name))
+        is_token_name(writer, name) || (writer->has_names && is_ours(input, name)))
         return false;
     const struct config_route *route = input->route;
     if (route && route->slot_count && !writer->keeps_authorization &&
@@ -427,6 +437,8 @@ static bool put_descent(const struct writer *writer)
     const struct forwarded forwarded = {input->upstream, input->fields, input->peer, input->host};
     if (!forwarded_put(&forwarded, is_left_to_config, input, writer->out))
         return false;
+    if (!writer->has_names)
+        return true;
     if (input->request_id.len && !is_set(input, STR("X-Request-Id")) &&
         !put_field(writer->out, STR("X-Request-Id"), input->request_id))
         return false;
@@ -454,6 +466,8 @@ bool inject_head(const struct inject_input *input, struct buf *out)
     connection_names_init(&writer.connection, input->fields);
     writer.keeps_authorization = route && route->client_authorization == CLIENT_AUTH_KEEP &&
                                  fields_find(input->fields, STR("Authorization"));
+    writer.has_lists = lists_are_there(input);
+    writer.has_names = input->request_id.len || input->traceparent.len || input->drops_tracestate;
     reserve(input, out);
     return put_request_line(input, out) &&
            // Host comes first (RFC 9110 7.2).
@@ -472,7 +486,7 @@ static bool is_credential_field(const struct inject_input *input, struct str nam
 bool inject_trailers(const struct inject_input *input, const struct fields *trailers,
                      struct buf *out)
 {
-    struct writer writer = {.input = input, .out = out};
+    struct writer writer = {.input = input, .out = out, .has_lists = lists_are_there(input)};
     connection_names_init(&writer.connection, input->fields);
     for (size_t i = 0; i < trailers->count; i++) {
         const struct field *field = &trailers->items[i];

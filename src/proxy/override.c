@@ -30,8 +30,9 @@ static bool leads_elsewhere(const struct override_input *input, struct str metho
     if (method.len > sizeof upper || !str_is_token(method))
         return true;
     for (size_t i = 0; i < method.len; i++) {
-        char c = method.ptr[i];
-        upper[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+        upper[i] = method.ptr[i];
+        if (upper[i] >= 'a' && upper[i] <= 'z')
+            upper[i] = (char)(upper[i] & ~0x20);
     }
     struct route_choice other =
         route_find(input->table, (struct str){upper, method.len}, input->target, input->host);

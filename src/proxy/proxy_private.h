@@ -104,6 +104,7 @@ struct inject_input exchange_inject_input(const struct exchange *exchange);
 
 // exchange_send.c
 void exchange_init_send(struct exchange *exchange);
+void exchange_forget_sent(struct exchange *exchange);
 void exchange_get_tokens(struct exchange *exchange); // then sends the request
 // The head anew, with a proof of its own, for a second try on another connection. False: a token
 // has just expired, or there is no proof.

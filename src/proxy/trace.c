@@ -42,7 +42,7 @@ enum trace_parent trace_parent(const struct fields *fields, char out[TRACE_PAREN
         (text.len > TRACE_PARENT_LEN && text.ptr[TRACE_PARENT_LEN] != '-'))
         return TRACE_BROKEN;
     memcpy(out, text.ptr, TRACE_PARENT_LEN);
-    memcpy(out, "00", 2);
+    out[0] = out[1] = '0';
     // Of the flags, version 00 knows one.
     out[53] = '0';
     out[54] = (char)('0' + (str_hex_digit(text.ptr[54]) & 1));

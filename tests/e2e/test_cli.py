@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """check, explain and the other subcommands: what they print and how they end."""
+import os
 import re
 import subprocess
 
@@ -209,7 +210,7 @@ def test_explain_and_serve_agree(good, start, token_server, upstream, method, ta
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["explain"], ["explain", "GET"], ["check", "--wrong"], ["no-such-command"], ["serve", "-c"]]
+    "arguments", [[], ["explain"], ["explain", "GET"], ["check", "--wrong"], ["no-such-command"], ["serve", "-c"], ["reload", "x"]]
 )
 def test_wrong_usage_ends_with_2(arguments):
     done = run(*arguments)
@@ -246,3 +247,50 @@ def test_ping(start, token_server, upstream):
     assert run("ping", "-c", daemon.config).returncode == 0
     daemon.stop()
     assert run("ping", "-c", daemon.config).returncode == 1
+
+
+def test_reload_by_the_pid_file(start, token_server, upstream, tmp_path):
+    pid_file = tmp_path / "pid"
+    daemon = start(one_route(token_server().credential(), upstream.url), f"pid_file = {pid_file}")
+    for arguments in (["-c", daemon.config], ["--pid", daemon.process.pid]):
+        mark = daemon.process.mark()
+        done = run("reload", *arguments)
+        assert (done.returncode, str(daemon.process.pid) in done.stdout) == (0, True), done.stderr
+        daemon.process.wait_line("event=reloaded", 10, mark)
+    daemon.config.write_text(daemon.config.read_text() + "[route")
+    mark = daemon.process.mark()
+    assert run("reload", "-c", daemon.config).returncode == 0, "who runs on it says what is wrong with it"
+    daemon.process.wait_line("event=reload.refused", 10, mark)
+
+
+def test_reload_does_not_signal_others(good, tmp_path):
+    no_file = run("reload", "-c", good)
+    assert no_file.returncode == 1 and "pid_file" in no_file.stderr
+    other = run("reload", "--pid", os.getpid())
+    assert other.returncode == 1 and f"process {os.getpid()} is not bearerd" in other.stderr
+    stale = tmp_path / "pid"
+    good.write_text(good.read_text() + f"[proxy]\npid_file = {stale}\n")
+    assert str(stale) in run("reload", "-c", good).stderr
+    for content in ("", "x\n", "0\n", "99999999999\n"):
+        stale.write_text(content)
+        assert run("reload", "-c", good).returncode == 1
+
+
+def test_reload_by_the_admin_listener_tells_what_came_of_it(scripted):
+    """A stand-in for it: the answers, and what becomes of them."""
+
+    def answering(*args):
+        return lambda exchange: (exchange.answer(*args), exchange.close())
+
+    admin = scripted(on=answering())
+    assert run("reload", "--admin", admin.authority).stdout == "reloaded\n"
+    assert admin.last.line == "POST /reload HTTP/1.1"
+    detail = r'{"type":"x","detail":"b.ini:3: no such \"key\"\nb.ini:4: and\u0007 so","status":500}'
+    admin.on = answering("500 No", detail.encode(), [("Content-Type", "application/problem+json")])
+    refused = run("reload", "--admin", admin.authority)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == 'b.ini:3: no such "key"\nb.ini:4: and? so\n'
+    admin.on = lambda exchange: (exchange.send(b"what?\r\n\r\n"), exchange.close())
+    assert run("reload", "--admin", admin.authority).returncode == 1
+    gone = run("reload", "--admin", "unix:/nonexistent/admin.sock")
+    assert gone.returncode == 1 and "/nonexistent" in gone.stderr

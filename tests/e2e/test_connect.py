@@ -553,3 +553,24 @@ def test_explain(tmp_path, auth):
     assert done.returncode == 0 and "tunnel      registry.example.com:443" in done.stdout
     done = run("explain", "-c", config, "CONNECT", "registry.example.com:444")
     assert done.returncode == 1 and "connect-not-allowed" in done.stdout
+
+
+# -- reload --------------------------------------------------------------------------------------
+
+
+def test_a_reload_opens_and_closes_the_way_and_leaves_what_is_open(start, auth, upstream, place):
+    text, tunnel = one_route(auth.credential(), upstream.url), f"connect = tunnel\nconnect_hosts = {place.authority}"
+    daemon = start(text, "connect = refuse")
+    with daemon.client() as client:
+        client.send(client.head("CONNECT", place.authority, host=place.authority))
+        assert client.response("GET").status == 501
+    daemon.reload(text, tunnel)
+    with daemon.client() as first:
+        opened(first, place.authority)
+        daemon.reload(text, "connect = refuse")
+        with daemon.client() as second:
+            second.send(second.head("CONNECT", place.authority, host=place.authority))
+            assert second.response("GET").status == 501
+        first.send(b"still there")
+        assert first.read_until(b"still there")
+    daemon.wait_log(f"event=tunnel.closed to={place.authority}")

@@ -362,6 +362,22 @@ def test_T35_as_process_1(auth, upstream, tmp_path):
     assert "event=stopped" in daemon.log
 
 
+def test_T37_a_process_that_was_held_still_uses_no_dead_token(start, auth, upstream):
+    """As in a throttled container, or a machine that slept: the token died meanwhile, and nobody renewed it. The request
+    is there before any timer can run."""
+    daemon = start(one_route(auth.credential(resource="urn:ttl:3", clock_skew="500ms"), upstream.url))
+    with daemon.client() as client:
+        assert client.ask().status == 200
+        daemon.process.signal(signal.SIGSTOP)
+        client.request()
+        time.sleep(4)
+        daemon.process.signal(signal.SIGCONT)
+        assert client.response().status == 200
+    first, second = upstream.tokens()
+    assert first != second
+    assert second == auth.requests()[-1]["access_token"]
+
+
 def test_T34_without_network_server_or_secret(start, upstream, tmp_path, certs):
     """All three are missing at start, and each is picked up when it comes."""
     port, secret = free_port(), tmp_path / "secret"

@@ -76,7 +76,7 @@ MODES = {
 
 
 @contextlib.contextmanager
-def slowhttptest(url, *options, connections=200, seconds=9):
+def slowhttptest(url, *options, connections=200, seconds=10):
     """Runs while the with block does. It calls for the service, too, and says whether that was there."""
     command = ["slowhttptest", "-c", connections, "-r", connections, "-i", "1", "-l", seconds, "-p", "5", "-u", url, *options]
     with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True) as process:
@@ -94,13 +94,13 @@ def test_slowhttptest(start, auth, nginx, beside, mode):
     there any more while the tool still goes on, or all have gone by themselves."""
     daemon = start(
         one_route(auth.credential(), nginx.plain_url),
-        "header_timeout = 2s\nbody_timeout = 2s\nbody_min_rate = 1k\nkeepalive_timeout = 2s",
+        "header_timeout = 3s\nbody_timeout = 3s\nbody_min_rate = 1k\nkeepalive_timeout = 3s",
     )
     target = "/files/big.bin" if mode == "slow read" else SMALL
     with beside(daemon, SMALL), slowhttptest(daemon.url + target, *MODES[mode]) as tool:
         if mode != "many ranges":  # a head of 25 KiB is refused at once
-            wait_until(lambda: descriptors(daemon) > 180, 20, "a crowd")
-        wait_until(lambda: descriptors(daemon) < 100, 20, "all of them are gone")
+            wait_until(lambda: descriptors(daemon) > 120, 20, "a crowd")
+        wait_until(lambda: descriptors(daemon) < 80, 20, "all of them are gone")
         assert tool.poll() is None or mode != "slow read"
     assert daemon.ask(target=SMALL).status == 200
 

@@ -498,3 +498,17 @@ def test_over_a_unix_socket(start, auth, scripted, tmp_path):
         client.send(b"hello")
         assert client.read_until(b"hello")
     daemon.wait_log("event=tunnel.closed")
+
+
+def test_a_reload_leaves_what_is_open(start, auth, scripted):
+    server = scripted(Switching())
+    daemon = start(one_route(auth.credential(), server.url))
+    with daemon.client() as first:
+        switch(first)
+        daemon.reload(one_route(auth.credential(), server.url, upstream="upgrade = none"))
+        first.send(b"still there")
+        assert first.read_until(b"still there")
+        server.on = lambda exchange: exchange.answer()
+        assert daemon.ask(fields=ASK).status == 200
+        assert server.last.get("Upgrade") is None
+    daemon.wait_log("event=tunnel.closed to=api")

@@ -96,7 +96,7 @@ def test_a_close_of_the_client_reaches_the_server(daemon, server):
     talk(ws(daemon), close)
     wait_until(lambda: server.closed == [4000], 10, "the server heard of it")
     daemon.wait_log("event=tunnel.closed")
-    daemon.wait_log(r"event=request method=GET path=/chat .*status=101 end=complete")
+    daemon.wait_log(r"event=request .*method=GET path=/chat .*status=101 end=complete")
 
 
 def test_a_client_that_vanishes_is_noticed(daemon, server):

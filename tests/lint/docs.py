@@ -11,7 +11,7 @@ SPANS = re.compile(r"`([^`\n]+)`")
 LINKS = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 E2E_TEST = re.compile(r"test_\w+")
 UNIT_TEST = re.compile(r"(\w+)/(test_\w+)")
-# A path from the root or from src/, perhaps with a * in it.
+# A path from the root, from src/ or from tests/, perhaps with a * in it.
 PATH = re.compile(r"(?:[\w.-]+/)+[\w.*-]*\.(?:c|h|py|md|ini|mjs|cmake|service|yaml)|tests/[\w./-]+")
 # Of what the reader is to put in.
 PLACEHOLDERS = {"test_NAME", "FILE/test_NAME", "tests/unit/test_FILE.c", "tests/e2e/test_x.py"}
@@ -31,7 +31,7 @@ class Tree:
         return path.is_file() and len(re.findall(rf"\b{test}\b", path.read_text())) >= 2
 
     def has_path(self, name):
-        return any(any(base.glob(name)) for base in (self.root, self.root / "src"))
+        return any(any(base.glob(name)) for base in (self.root, self.root / "src", self.root / "tests"))
 
 
 def fault_of(span, tree):
