@@ -168,7 +168,7 @@ static int reload_by_config(const char *path, uint64_t pid)
     struct err err;
     int code = EXIT_FAILED;
     if (pid)
-        code = send_signal(pid);
+        code = send_signal(pid); // NOLINT(bugprone-branch-clone)
     else if (!config->pid_file)
         fprintf(stderr,
                 "reload: %s has no pid_file, so there is no way to find who runs on it; name the "

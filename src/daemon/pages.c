@@ -23,7 +23,8 @@ static int let_go(struct dl_phdr_info *object, size_t size, void *arg)
         uintptr_t from = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
         uintptr_t to = object->dlpi_addr + segment->p_vaddr + segment->p_memsz;
         to = (to + page - 1) & ~(page - 1);
-        madvise((void *)from, to - from, MADV_DONTNEED); // of no consequence when it fails
+        // Of no consequence when it fails.
+        madvise((void *)from, to - from, MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
     }
     return 0;
 }

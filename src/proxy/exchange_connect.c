@@ -26,6 +26,8 @@ static void on_connect(struct link *link, enum link_error error, const char *why
 {
     const struct connect *connect = link_owner(link);
     struct exchange *exchange = connect->exchange;
+    if (exchange->has_replied) // its time was over
+        return;
     if (error != LINK_OK) {
         log_warn("tunnel.failed", F_TEXT("to", connect->place), F_TEXT("why", why),
                  F_STR("id", exchange_request_id(exchange)));

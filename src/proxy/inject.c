@@ -10,70 +10,10 @@
 #include <string.h>
 
 #include "proxy/forwarded.h"
+#include "proxy/inject_names.h"
 #include "proxy/trailer.h"
 
 // ---- names
-
-static char fold(char c)
-{
-    if (c == '_')
-        return '-';
-    return str_lower(c);
-}
-
-bool inject_names_are_alike(struct str a, struct str b)
-{
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++)
-        if (fold(a.ptr[i]) != fold(b.ptr[i]))
-            return false;
-    return true;
-}
-
-static bool name_folds_to(struct str name, const char *prefix)
-{
-    size_t i = 0;
-    while (prefix[i] && i < name.len && fold(name.ptr[i]) == prefix[i])
-        i++;
-    return !prefix[i];
-}
-
-// Never passed on, by length of name, so that most fields cost one look. A test holds each row to
-// it.
-static const char *const dropped[][6] = {
-    [2] = {"te"},
-    [4] = {"host"},
-    [5] = {"proxy"}, // becomes HTTP_PROXY to CGI programs
-    [6] = {"expect"},
-    [7] = {"upgrade", "trailer"},
-    [9] = {"forwarded", "x-real-ip"},
-    [10] = {"connection", "keep-alive"},
-    [13] = {"x-bearerd-key", "x-rewrite-url"},
-    [14] = {"content-length", "x-original-url", "x-original-uri", "http2-settings"},
-    [15] = {"x-original-host"},
-    [16] = {"proxy-connection"},
-    [17] = {"transfer-encoding", "x-original-method"},
-    [18] = {"proxy-authenticate"},
-    [19] = {"proxy-authorization"},
-    [25] = {"proxy-authentication-info"},
-};
-
-static bool is_dropped(struct str name)
-{
-    if (name.len < ARRAY_LEN(dropped))
-        for (const char *const *known = dropped[name.len]; *known; known++)
-            if (name_folds_to(name, *known))
-                return true;
-    switch (name.len ? name.ptr[0] | 0x20 : 0) {
-    case 'x':
-        return name_folds_to(name, "x-forwarded") || name_folds_to(name, "x-ssl-");
-    case 'c':
-        return name_folds_to(name, "client-cert");
-    default:
-        return false;
-    }
-}
 
 static bool is_authorization(struct str name)
 {
@@ -299,6 +239,8 @@ static bool is_ours(const struct inject_input *input, struct str name)
 {
     if (input->request_id.len && inject_names_are_alike(name, STR("X-Request-Id")))
         return true;
+    if (input->has_hops && str_eq_nocase(name, STR("Max-Forwards")))
+        return true;
     return is_trace(name) &&
            (name.len == 11 ? input->traceparent.len > 0 : input->drops_tracestate);
 }
@@ -306,9 +248,7 @@ static bool is_ours(const struct inject_input *input, struct str name)
 static bool is_kept(const struct writer *writer, struct str name)
 {
     const struct inject_input *input = writer->input;
-    if (input->has_hops && str_eq_nocase(name, STR("Max-Forwards")))
-        return false;
-    if ((is_dropped(name) && !forwarded_keeps(input->upstream, name)) ||
+    if ((inject_drops(name) && !forwarded_keeps(input->upstream, name)) ||
         connection_names_has(&writer->connection, name) || is_configured(writer, name) ||
         is_token_name(writer, name) || (writer->has_names && is_ours(input, name)))
         return false;
@@ -467,7 +407,8 @@ bool inject_head(const struct inject_input *input, struct buf *out)
     writer.keeps_authorization = route && route->client_authorization == CLIENT_AUTH_KEEP &&
                                  fields_find(input->fields, STR("Authorization"));
     writer.has_lists = lists_are_there(input);
-    writer.has_names = input->request_id.len || input->traceparent.len || input->drops_tracestate;
+    writer.has_names = input->request_id.len || input->traceparent.len || input->drops_tracestate ||
+                       input->has_hops;
     reserve(input, out);
     return put_request_line(input, out) &&
            // Host comes first (RFC 9110 7.2).
@@ -490,7 +431,7 @@ bool inject_trailers(const struct inject_input *input, const struct fields *trai
     connection_names_init(&writer.connection, input->fields);
     for (size_t i = 0; i < trailers->count; i++) {
         const struct field *field = &trailers->items[i];
-        bool is_passed = trailer_may_pass(field->name) && !is_dropped(field->name) &&
+        bool is_passed = trailer_may_pass(field->name) && !inject_drops(field->name) &&
                          !connection_names_has(&writer.connection, field->name) &&
                          !is_configured(&writer, field->name) &&
                          !is_credential_field(input, field->name);

@@ -44,8 +44,6 @@ struct inject_input {
 // client brings a credential that the route refuses, or an access_token in the query of a route
 // that injects one), 508 (it has been here before).
 struct caller_verdict inject_check(const struct inject_input *input);
-// Equal to programs that cannot tell `_` from `-` (CGI and its heirs), in any case.
-bool inject_names_are_alike(struct str a, struct str b);
 // Does the configuration keep this field of the client's from the upstream? route may be NULL.
 bool inject_removes(const struct config_upstream *upstream, const struct config_route *route,
                     struct str name);

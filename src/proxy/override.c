@@ -3,6 +3,7 @@
 #include "proxy/override.h"
 
 #include "proxy/inject.h"
+#include "proxy/inject_names.h"
 
 #define METHOD_MAX 32
 

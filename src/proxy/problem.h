@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "http/server.h"
 
-struct problem {
+struct problem { // NOLINT(clang-analyzer-optin.performance.Padding): positional
     int status;
     const char *type;       // the last part of the type URN: "no-route"
     const char *detail;     // what happened and what to do; may hold a peer's words

@@ -67,7 +67,9 @@ static const char *const forbidden[] = {
 
 static char fold(char c)
 {
-    return c == '_' ? '-' : str_lower(c);
+    if (c == '_')
+        return '-';
+    return str_lower(c);
 }
 
 static bool name_is_like(struct str name, const char *pattern)

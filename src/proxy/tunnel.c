@@ -192,6 +192,7 @@ void tunnel_init(struct tunnel *tunnel, struct loop *loop,
 
 static void way_init(struct tunnel_way *way, struct str early)
 {
+    *way = (struct tunnel_way){.at = 0};
     buf_init(&way->held, READ_SIZE > early.len ? READ_SIZE : early.len);
     if (!buf_append(&way->held, early))
         buf_clear(&way->held); // cannot happen: its ceiling is no lower

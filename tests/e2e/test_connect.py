@@ -217,35 +217,36 @@ def test_an_unreachable_place(tunnelling):
         assert client.is_closed_by_peer()
 
 
-def test_a_place_that_does_not_answer(tunnelling):
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        authority = "127.0.0.1:%d" % full.getsockname()[1]
-        fillers = [socket.socket() for _ in range(4)]
+@pytest.fixture
+def full():
+    """host:port of a listener whose queue is full: connecting takes for ever."""
+    fillers = [socket.socket() for _ in range(4)]
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         for filler in fillers:
             filler.setblocking(False)
-            filler.connect_ex(full.getsockname())
-        with tunnelling(authority, proxy="connect_timeout = 300ms").client() as client:
-            client.send(client.head("CONNECT", authority, host=authority))
-            answer = client.response("GET")
-            assert (answer.status, answer.kind) == (504, "upstream-connect-timeout")
-        for filler in fillers:
-            filler.close()
+            filler.connect_ex(listener.getsockname())
+        yield "127.0.0.1:%d" % listener.getsockname()[1]
+    for filler in fillers:
+        filler.close()
 
 
-def test_a_client_that_leaves_meanwhile(tunnelling):
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        authority = "127.0.0.1:%d" % full.getsockname()[1]
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(full.getsockname())
-        daemon = tunnelling(authority, proxy="connect_timeout = 60s\nmax_connections = 1\nworkers = 1")
-        with daemon.client() as client:
-            client.send(client.head("CONNECT", authority, host=authority))
-            threading.Event().wait(0.2)
-        assert daemon.ask().status == 200  # its place is free again
-        for filler in fillers:
-            filler.close()
+@pytest.mark.parametrize("limit, kind", [("connect_timeout", "upstream-connect-timeout"), ("request_timeout", "request-timeout")])
+def test_a_place_that_does_not_answer(tunnelling, full, limit, kind):
+    daemon = tunnelling(full, proxy=f"{limit} = 300ms\n[log]\naccess = yes")
+    with daemon.client() as client:
+        client.send(client.head("CONNECT", full, host=full))
+        answer = client.response("GET")
+        assert (answer.status, answer.kind) == (504, kind)
+        assert client.is_closed_by_peer()
+    daemon.wait_log("event=request .*status=504 end=complete")
+
+
+def test_a_client_that_leaves_meanwhile(tunnelling, full):
+    daemon = tunnelling(full, proxy="connect_timeout = 60s\nmax_connections = 1\nworkers = 1")
+    with daemon.client() as client:
+        client.send(client.head("CONNECT", full, host=full))
+        threading.Event().wait(0.2)
+    assert daemon.ask().status == 200  # its place is free again
 
 
 @pytest.mark.parametrize("key", [None, "wrong", "sesame"])

@@ -512,3 +512,16 @@ def test_a_reload_leaves_what_is_open(start, auth, scripted):
         assert daemon.ask(fields=ASK).status == 200
         assert server.last.get("Upgrade") is None
     daemon.wait_log("event=tunnel.closed to=api")
+
+
+def test_one_after_the_other(switching):
+    """Nothing of an ended one is left for the next."""
+    daemon = switching(proxy="workers = 1")
+    for number in range(3):
+        with daemon.client() as client:
+            switch(client)
+            client.send(b"hello %d" % number)
+            assert client.read_until(b"hello %d" % number)
+            client.sock.shutdown(socket.SHUT_WR)
+            assert client.read_to_end() == b""
+        wait_until(lambda: daemon.log.count("bytes_up=7 bytes_down=7") == number + 1, 10, "its end is logged")
