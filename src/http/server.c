@@ -355,6 +355,7 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
     struct server *server = mem_alloc(sizeof *server);
     *server = (struct server){.loop = loop, .config = *config, .ops = ops, .arg = arg};
     server->parses_in_place = !strncmp(MHD_get_version(), "0.", 2);
+    server->chunks_are_loose = strverscmp(MHD_get_version(), "1.0.10") < 0;
     server->parked_max = server->parses_in_place ? PARKED_MAX : 0; // tried with 0.9.75 alone
     reserve_init(&server->reserve, config->spare_fds);
     list_init(&server->listeners);

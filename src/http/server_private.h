@@ -23,8 +23,9 @@ struct server {
     const struct server_ops *ops;
     void *arg;
     struct MHD_Daemon *daemon;
-    bool parses_in_place; // libmicrohttpd before 1.0: the guard checks the layout, too
-                          // hidden
+    bool parses_in_place;  // libmicrohttpd before 1.0: the guard checks the layout, too
+    bool chunks_are_loose; // it may take chunked bodies for ended where others do not
+                           // hidden
     bool is_draining;
     struct reserve reserve;
     bool is_out_of_resources; // accept failed for want of descriptors or memory
