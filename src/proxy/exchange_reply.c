@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "proxy/exchange_about.h"
 #include "proxy/proxy_private.h"
-#include "proxy/trailer.h"
 
 // -- problems ----------------------------------------------------------------------------------
 
@@ -123,6 +122,13 @@ static bool exchange_tells_trailers(const struct exchange *exchange)
     return exchange->request->minor == 1 && exchange->forward.response.framing == H1_CHUNKED;
 }
 
+// The token that went there, if it is to be kept from coming back; NULL: it may.
+static const struct answer_marks *exchange_marks(const struct exchange *exchange)
+{
+    const struct answer_marks *marks = &exchange->sent.marks;
+    return exchange->choice.upstream->scrub && marks->count ? marks : NULL;
+}
+
 bool exchange_copy_fields(struct exchange *exchange)
 {
     const struct config_upstream *upstream = exchange->choice.upstream;
@@ -130,7 +136,7 @@ bool exchange_copy_fields(struct exchange *exchange)
         .fields = &exchange->forward.response.fields,
         .upstream = upstream,
         .route = exchange->choice.route,
-        .marks = upstream->scrub && exchange->sent.marks.count ? &exchange->sent.marks : NULL,
+        .marks = exchange_marks(exchange),
         .origin = exchange->origin,
         .drops_cors = config_of(exchange)->cors == CORS_ANSWER,
         .drops_nonce = exchange->sent.is_bound,
@@ -211,12 +217,15 @@ _Static_assert((int)FORWARD_WAIT == (int)PULL_WAIT && (int)FORWARD_END == (int)P
 static void exchange_pass_trailers(struct exchange *exchange)
 {
     struct str section = forward_trailers(&exchange->forward);
+    const struct answer_input input = {.upstream = exchange->choice.upstream,
+                                       .route = exchange->choice.route,
+                                       .marks = exchange_marks(exchange)};
     struct fields *trailers = &exchange->proxy->trailers;
     if (!exchange->passes_trailers || !section.len)
         return;
     h1_parse_trailers(section, trailers);
     for (size_t i = 0; i < trailers->count; i++)
-        if (trailer_may_pass(trailers->items[i].name))
+        if (answer_trailer_may_pass(&input, &trailers->items[i]))
             request_add_trailer(exchange->request, &trailers->items[i]);
 }
 
