@@ -29,7 +29,7 @@ uint64_t history_failed(const struct traffic *traffic)
 
 static struct cell *find(struct cell *cells, size_t count, const char *upstream, const char *route)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; cells && i < count; i++)
         if (!strcmp(cells[i].upstream, upstream) && !strcmp(cells[i].route, route))
             return &cells[i];
     return NULL;

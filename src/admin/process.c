@@ -40,7 +40,10 @@ static uint64_t read_resident(int fd)
     ssize_t len = pread(fd, text, sizeof text, 0);
     struct str rest = {text, len > 0 ? (size_t)len : 0}, word = STR_NONE;
     uint64_t pages = 0;
-    if (!str_word(&rest, &word) || !str_word(&rest, &word) || !str_to_u64(word, &pages))
+    for (int i = 0; i < 2; i++)
+        if (!str_word(&rest, &word))
+            return 0;
+    if (!str_to_u64(word, &pages))
         return 0;
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

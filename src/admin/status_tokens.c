@@ -77,6 +77,7 @@ static void users_find(struct users *users, const struct config *config)
             users->first[config->routes[i]->slots[j]->index + 2]++;
     for (size_t i = 2; i < config->slot_count + 2; i++)
         users->first[i] += users->first[i - 1];
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what it holds
     users->routes = mem_array(users->first[config->slot_count + 1], sizeof *users->routes);
     for (size_t i = 0; i < config->route_count; i++)
         for (size_t j = 0; j < config->routes[i]->slot_count; j++)
