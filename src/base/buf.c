@@ -60,6 +60,16 @@ bool buf_append_char(struct buf *buf, char c)
     return buf_append(buf, (struct str){&c, 1});
 }
 
+bool buf_append_u64(struct buf *buf, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    return buf_append(buf, (struct str){digits + at, sizeof digits - at});
+}
+
 bool buf_printf(struct buf *buf, const char *fmt, ...)
 {
     va_list ap, again;

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -25,6 +26,7 @@ void buf_clear(struct buf *buf); // len = 0, memory kept
 bool buf_reserve(struct buf *buf, size_t more) WARN_UNUSED;
 bool buf_append(struct buf *buf, struct str bytes) WARN_UNUSED;
 bool buf_append_char(struct buf *buf, char c) WARN_UNUSED;
+bool buf_append_u64(struct buf *buf, uint64_t number) WARN_UNUSED; // decimal
 bool buf_printf(struct buf *buf, const char *fmt, ...) WARN_UNUSED
     __attribute__((format(printf, 2, 3)));
 // Drops the first n bytes (n <= len); the rest moves to the front.

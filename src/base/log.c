@@ -1,114 +1,86 @@
 // SPDX-License-Identifier: MIT
-// See log.h.
+// See log.h. Owns what is set for the whole process: the level, the format, and whether the journal
+// reads along.
 #include "base/log.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/buf.h"
-
-#define LINE_MAX_LEN 4096
+#include "base/log_line.h"
+#include "base/mem.h"
 
 static _Atomic int min_level = LOG_INFO;
+static _Atomic int line_format = LOG_LOGFMT;
+static _Atomic bool is_for_journal;
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 void log_set_level(enum log_level level)
 {
     atomic_store_explicit(&min_level, (int)level, memory_order_relaxed);
 }
 
+enum log_level log_level(void)
+{
+    return (enum log_level)atomic_load_explicit(&min_level, memory_order_relaxed);
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+bool log_level_parse(struct str name, enum log_level *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(level_names); i++)
+        if (str_eq(name, str_of(level_names[i]))) {
+            *out = (enum log_level)i;
+            return true;
+        }
+    return false;
+}
+
 bool log_is_on(enum log_level level)
 {
-    return (int)level >= atomic_load_explicit(&min_level, memory_order_relaxed);
+    return level >= log_level();
 }
 
-struct line {
-    char text[LINE_MAX_LEN];
-    size_t len;
-};
-
-// Leaves room for the newline; what does not fit is cut.
-static void line_add(struct line *line, const char *bytes, size_t len)
+// The variable says "device:inode", and is inherited by processes whose stderr is something else.
+static bool stderr_is_journal(void)
 {
-    size_t room = sizeof line->text - 1 - line->len;
-    if (len > room)
-        len = room;
-    for (size_t i = 0; i < len; i++)
-        line->text[line->len++] = bytes[i];
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat st;
+    char text[64];
+    if (!stream || fstat(STDERR_FILENO, &st))
+        return false;
+    snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    return str_eq(str_of(stream), str_of(text));
 }
 
-static bool needs_quotes(struct str value)
+void log_set_format(enum log_format format)
 {
-    for (size_t i = 0; i < value.len; i++) {
-        char c = value.ptr[i];
-        if (c <= ' ' || c == '"' || c == '\\' || c == '=' || c == 0x7f)
-            return true;
-    }
-    return value.len == 0;
-}
-
-static void line_add_quoted(struct line *line, struct str value)
-{
-    line_add(line, "\"", 1);
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.ptr[i];
-        if (c == '"' || c == '\\') {
-            const char escape[2] = {'\\', (char)c};
-            line_add(line, escape, 2);
-        } else if (c < 0x20 || c >= 0x7f) {
-            char hex[8];
-            int len = snprintf(hex, sizeof hex, "\\x%02x", c);
-            line_add(line, hex, (size_t)len);
-        } else {
-            line_add(line, &value.ptr[i], 1);
-        }
-    }
-    line_add(line, "\"", 1);
-}
-
-static bool is_plain_ascii(struct str value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if ((unsigned char)value.ptr[i] >= 0x80)
-            return false;
-    return true;
-}
-
-static void line_add_field(struct line *line, const struct log_field *field)
-{
-    struct str name = str_of(field->name);
-    line_add(line, " ", 1);
-    line_add(line, name.ptr, name.len);
-    line_add(line, "=", 1);
-    if (field->is_number) {
-        char digits[24];
-        int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)field->number);
-        line_add(line, digits, (size_t)len);
-    } else if (needs_quotes(field->text) || !is_plain_ascii(field->text)) {
-        line_add_quoted(line, field->text);
-    } else {
-        line_add(line, field->text.ptr, field->text.len);
-    }
+    atomic_store_explicit(&is_for_journal, stderr_is_journal(), memory_order_relaxed);
+    atomic_store_explicit(&line_format, (int)format, memory_order_relaxed);
 }
 
 void log_emit(enum log_level level, const char *event, const struct log_field *fields)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    struct line line = {.len = 0};
+    struct log_line line __attribute__((uninitialized)); // 4 KiB, of which little is used
     struct timespec now;
-    struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    char head[96];
-    size_t len = strftime(head, sizeof head, "ts=%Y-%m-%dT%H:%M:%S", &utc);
-    line_add(&line, head, len);
-    int more = snprintf(head, sizeof head, ".%03ldZ level=%s event=%s", now.tv_nsec / 1000000,
-                        names[level], event);
-    line_add(&line, head, (size_t)more);
-    for (; fields->name; fields++)
-        line_add_field(&line, fields);
-    line.text[line.len++] = '\n';
+    const struct log_head head = {
+        .at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+        .level = level,
+        .event = event,
+        .has_priority = atomic_load_explicit(&is_for_journal, memory_order_relaxed),
+    };
+    log_line_write(&line, (enum log_format)atomic_load_explicit(&line_format, memory_order_relaxed),
+                   &head, fields);
     // Nobody is left to tell if the log cannot be written.
     if (write(STDERR_FILENO, line.text, line.len) < 0)
         return;

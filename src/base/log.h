@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One event, one line, on stderr: logfmt, with stable event names and typed fields. Values are
-// escaped, so that no peer can forge a line. Secrets have no way in: there is no field type for
-// them, only for their fingerprints.
+// One event, one line, on stderr: logfmt or JSON, with stable event names and typed fields. Values
+// are escaped, so that no peer can forge a line. Secrets have no way in: there is no field type for
+// them, only for their fingerprints. docs/logs.md lists the events; a lint compares.
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -11,6 +11,7 @@
 #include "base/str.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_format { LOG_LOGFMT, LOG_JSON };
 
 struct log_field {
     const char *name; // NULL ends the list
@@ -33,7 +34,13 @@ struct log_field {
     }
 
 void log_set_level(enum log_level level); // any thread; default LOG_INFO
+enum log_level log_level(void);
+const char *log_level_name(enum log_level level);
+bool log_level_parse(struct str name, enum log_level *out);
 bool log_is_on(enum log_level level);
+// Any thread; default LOG_LOGFMT. Also finds out whether stderr is the journal ($JOURNAL_STREAM,
+// sd_journal_print(3)), whose lines then begin with their priority.
+void log_set_format(enum log_format format);
 // Use through the macros below. Any thread; a line is one write().
 void log_emit(enum log_level level, const char *event, const struct log_field *fields);
 

@@ -23,7 +23,7 @@ struct post {
 
 struct loop {
     int epoll_fd;
-    uint64_t now_ms;
+    uint64_t now_us, now_ms;
     struct epoll_event events[EVENTS_PER_TURN];
     int event_at, event_count; // of the turn that runs
     struct timer **heap;
@@ -61,9 +61,20 @@ int64_t clock_realtime_s(void)
     return (int64_t)time(NULL);
 }
 
+static void loop_read_clock(struct loop *loop)
+{
+    loop->now_us = clock_boottime_us();
+    loop->now_ms = loop->now_us / 1000;
+}
+
 uint64_t loop_now_ms(const struct loop *loop)
 {
     return loop->now_ms;
+}
+
+uint64_t loop_now_us(const struct loop *loop)
+{
+    return loop->now_us;
 }
 
 // -- posts -------------------------------------------------------------------------------------
@@ -127,7 +138,7 @@ struct loop *loop_new(struct err *err)
     list_init(&loop->tasks);
     loop->inbox_last = &loop->inbox_first;
     pthread_mutex_init(&loop->inbox_lock, NULL);
-    loop->now_ms = clock_boottime_us() / 1000;
+    loop_read_clock(loop);
     loop->inbox_watch.on_ready = on_inbox;
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     int inbox_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -384,7 +395,7 @@ void loop_turn(struct loop *loop, uint64_t max_wait_ms)
     int count = epoll_wait(loop->epoll_fd, loop->events, EVENTS_PER_TURN, wait);
     loop->event_at = 0;
     loop->event_count = count > 0 ? count : 0;
-    loop->now_ms = clock_boottime_us() / 1000;
+    loop_read_clock(loop);
     loop_call_watches(loop);
     loop_call_timers(loop);
     loop_call_tasks(loop);

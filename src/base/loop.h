@@ -59,6 +59,7 @@ void loop_stop(struct loop *loop); // any thread
 
 // Milliseconds of CLOCK_BOOTTIME (which counts while the machine is suspended), read once a turn.
 uint64_t loop_now_ms(const struct loop *loop);
+uint64_t loop_now_us(const struct loop *loop); // the same moment, microseconds
 // The clock itself, microseconds; no loop needed.
 uint64_t clock_boottime_us(void);
 int64_t clock_realtime_s(void);

@@ -29,6 +29,8 @@ static void print_faults(const struct config_faults *faults)
     }
 }
 
+// Takes the configuration over: a reload may put another in its place, and then nothing of it is to
+// stay.
 static int serve(struct config *config, const char *path)
 {
     char *const argv[] = {mem_unconst("bearerd"), mem_unconst("serve"), mem_unconst("-c"),
@@ -38,6 +40,7 @@ static int serve(struct config *config, const char *path)
     log_set_level((enum log_level)config->log_level);
     struct daemon *daemon =
         daemon_confine(config, &service, &err) ? daemon_new(config, &service, &err) : NULL;
+    config_unref(config);
     bool ok = daemon && daemon_run(daemon, &err);
     if (!ok)
         fprintf(stderr, "bearerd: %s\n", err.text);
@@ -63,6 +66,7 @@ int cli_serve(int argc, char **argv)
     }
     config_faults_fini(&faults);
     int code = EXIT_FAILED;
+    log_set_format((enum log_format)config->log_format);
     if (daemon_prepare_process(&err)) {
         log_info("starting", F_TEXT("version", BEARERD_VERSION), F_TEXT("config", path),
                  F_TEXT("libmicrohttpd", server_library_version()),
@@ -70,7 +74,7 @@ int cli_serve(int argc, char **argv)
         code = serve(config, path);
     } else {
         fprintf(stderr, "bearerd: %s\n", err.text);
+        config_unref(config);
     }
-    config_unref(config);
     return code;
 }

@@ -48,26 +48,55 @@ static bool listen_split(const char *text, struct listen_at *out)
     return out->is_unix || authority_parse(host, &out->authority, NULL);
 }
 
-static void check_listen(struct draft *draft, const struct draft_section *section)
+static void check_useless(struct draft *draft, const struct draft_section *section,
+                          const char *const *keys, size_t count, const char *why)
 {
-    const struct config *config = section->object;
-    for (size_t i = 0; i < config->listen.count; i++) {
-        const char *text = config->listen.items[i];
+    for (size_t i = 0; i < count; i++)
+        if (draft_has(section, keys[i]))
+            draft_fault(draft, section, draft_place(section, keys[i], 0), keys[i], "is not used %s",
+                        why);
+}
+
+// What other machines can reach is opened by name. why: what that would mean.
+static void check_listen(struct draft *draft, const struct draft_section *section,
+                         const struct config_strings *listen, bool expose, const char *why)
+{
+    for (size_t i = 0; i < listen->count; i++) {
+        const char *text = listen->items[i];
         struct config_place place = draft_place(section, "listen", i);
         for (size_t j = 0; j < i; j++)
-            if (strcmp(text, config->listen.items[j]) == 0 && !str_ends(str_of(text), STR(":0")))
+            if (strcmp(text, listen->items[j]) == 0 && !str_ends(str_of(text), STR(":0")))
                 draft_fault(draft, section, place, "listen", "%s is named twice, first in line %u",
                             text, draft_place(section, "listen", j).line);
         struct listen_at at;
         if (!listen_split(text, &at))
             continue;
-        if (!at.is_unix && !config->expose && !host_is_loopback(at.authority.host))
+        if (!at.is_unix && !expose && !host_is_loopback(at.authority.host))
             draft_fault(draft, section, place, "listen",
-                        "%s can be reached from other machines, and whoever reaches bearerd acts "
-                        "with its tokens; if that is meant, add expose = yes",
-                        text);
+                        "%s can be reached from other machines, and %s; if that is meant, add "
+                        "expose = yes",
+                        text, why);
         authority_fini(&at.authority);
     }
+}
+
+static void check_admin(struct draft *draft, const struct draft_section *section)
+{
+    static const char *const keys[] = {"socket_mode", "key", "expose", "accept_hosts"};
+    const struct config *config = section->object;
+    const struct config_strings *listen = &config->admin.listen;
+    if (!listen->count && !draft_is_broken(section, "listen"))
+        check_useless(draft, section, keys, ARRAY_LEN(keys), "without listen");
+    check_listen(draft, section, listen, config->admin.expose,
+                 "whoever reaches the admin listener sees what bearerd does");
+    for (size_t i = 0; i < listen->count; i++)
+        for (size_t j = 0; j < config->listen.count; j++)
+            if (strcmp(listen->items[i], config->listen.items[j]) == 0 &&
+                !str_ends(str_of(listen->items[i]), STR(":0")))
+                draft_fault(draft, section, draft_place(section, "listen", i), "listen",
+                            "%s is the proxy's own address: the admin listener needs another",
+                            listen->items[i]);
+    check_secret(draft, section, "key", config->admin.key);
 }
 
 static void check_socket_users(struct draft *draft, const struct draft_section *section)
@@ -212,15 +241,6 @@ static void resolve_sqlite(const struct draft_section *section, struct config_st
     }
     buf_fini(&url);
     mem_free(resolved);
-}
-
-static void check_useless(struct draft *draft, const struct draft_section *section,
-                          const char *const *keys, size_t count, const char *why)
-{
-    for (size_t i = 0; i < count; i++)
-        if (draft_has(section, keys[i]))
-            draft_fault(draft, section, draft_place(section, keys[i], 0), keys[i], "is not used %s",
-                        why);
 }
 
 static void check_store(struct draft *draft, const struct draft_section *section)
@@ -368,12 +388,16 @@ void draft_check(struct draft *draft)
         check_required(draft, section);
         switch (section->kind) {
         case SECTION_PROXY:
-            check_listen(draft, section);
+            check_listen(draft, section, &draft->config->listen, draft->config->expose,
+                         "whoever reaches bearerd acts with its tokens");
             check_socket_users(draft, section);
             check_process(draft, section);
             check_connect(draft, section);
             check_secret(draft, section, "client_key",
                          ((struct config *)section->object)->client_key);
+            break;
+        case SECTION_ADMIN:
+            check_admin(draft, section);
             break;
         case SECTION_CREDENTIAL:
             check_credential(draft, section);

@@ -70,6 +70,7 @@ enum config_basic_encoding { BASIC_FORM, BASIC_RAW };
 enum config_connect { CONNECT_REFUSE, CONNECT_TUNNEL };
 enum config_unmatched { UNMATCHED_REJECT, UNMATCHED_PASS };
 enum config_sandbox { SANDBOX_AUTO, SANDBOX_OFF, SANDBOX_STRICT };
+enum config_access { ACCESS_NO, ACCESS_YES, ACCESS_ERRORS };
 enum config_client_auth { CLIENT_AUTH_REPLACE, CLIENT_AUTH_KEEP, CLIENT_AUTH_REJECT };
 enum config_query_token { QUERY_TOKEN_REJECT, QUERY_TOKEN_PASS };
 enum config_caching { CACHING_PRIVATE, CACHING_PASS };
@@ -100,6 +101,7 @@ struct config_credential {
     int auth_method;    // enum config_auth_method
     int basic_encoding; // enum config_basic_encoding
     bool has_endpoint;  // token_url or issuer is there: always so for SOURCE_OAUTH
+    bool required;      // not ready without its tokens, which are fetched at once and kept at hand
     bool dpop;          // header is then Authorization, prefix DPoP
     // RFC 8705 3: every upstream of its routes shows tls.cert_file, too.
     bool certificate_bound;
@@ -219,6 +221,14 @@ struct config_route {
     char *audience, *authorization_details;
 };
 
+struct config_admin {
+    struct config_strings listen; // as [proxy]'s; empty: none
+    struct config_strings accept_hosts;
+    struct secret *key; // NULL: none
+    bool expose;
+    uint64_t socket_mode;
+};
+
 struct config_store {
     char *url;                         // NULL: none. sqlite:PATH, redis://…, rediss://…
     struct secret *key, *key_previous; // what records are sealed with; previous: only opened
@@ -267,10 +277,13 @@ struct config {
     char *pid_file;         // NULL: none
     char *user, *group;     // to become when started as root; NULL: stay, and the user's own
     int sandbox;            // enum config_sandbox
+    struct config_admin admin;
     struct config_store store;
     // [log]
-    int log_level; // enum log_level
-    bool log_access;
+    int log_level;  // enum log_level
+    int log_format; // enum log_format
+    int log_access; // enum config_access
+    uint64_t log_access_sample;
     struct config_credential **credentials;
     size_t credential_count;
     struct config_upstream **upstreams;

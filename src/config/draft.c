@@ -93,6 +93,7 @@ struct config_place draft_place(const struct draft_section *section, const char 
 
 static const size_t object_sizes[SECTION_KINDS] = {
     [SECTION_PROXY] = sizeof(struct config),
+    [SECTION_ADMIN] = sizeof(struct config),
     [SECTION_LOG] = sizeof(struct config),
     [SECTION_STORE] = sizeof(struct config),
     [SECTION_CREDENTIAL] = sizeof(struct config_credential),

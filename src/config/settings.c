@@ -7,6 +7,10 @@
 const struct section_info section_infos[SECTION_KINDS] = {
     [SECTION_PROXY] = {"proxy", false, "Where bearerd listens, who may call, and its limits.",
                        NULL},
+    [SECTION_ADMIN] = {"admin", false,
+                       "A listener of its own for those who look after bearerd: health, metrics, "
+                       "status, reload. It answers when the proxy is at its limits, too.",
+                       NULL},
     [SECTION_LOG] = {"log", false, "What is written to standard error, one line for each event.",
                      NULL},
     [SECTION_STORE] =
@@ -36,6 +40,7 @@ static const struct {
     const size_t *count;
 } tables[SECTION_KINDS] = {
     [SECTION_PROXY] = {settings_proxy, &settings_proxy_count},
+    [SECTION_ADMIN] = {settings_admin, &settings_admin_count},
     [SECTION_LOG] = {settings_log, &settings_log_count},
     [SECTION_STORE] = {settings_store, &settings_store_count},
     [SECTION_CREDENTIAL] = {settings_credential, &settings_credential_count},

@@ -14,6 +14,7 @@
 
 enum section_kind {
     SECTION_PROXY,
+    SECTION_ADMIN,
     SECTION_LOG,
     SECTION_STORE,
     SECTION_CREDENTIAL,

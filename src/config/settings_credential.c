@@ -233,6 +233,10 @@ const struct setting settings_credential[] = {
     {TEXT("header", config_credential, header), .section = SECTION_CREDENTIAL,
      .flags = SETTING_NO_EMPTY, .fallback = "Authorization", .item = item_header_name,
      .help = "Field that the token is sent in.", .example = "X-Access-Token"},
+    {BOOL("required", config_credential, required), .section = SECTION_CREDENTIAL, .fallback = "no",
+     .help = "Whether bearerd is ready only with its tokens: they are then fetched at start and "
+             "kept at hand, and /readyz of [admin] says 503 while one is missing.",
+     .example = "yes"},
     {TEXT("prefix", config_credential, prefix), .section = SECTION_CREDENTIAL, .fallback = "Bearer",
      .item = item_prefix,
      .help = "What stands before the token in that field; an empty value sends the token alone.",

@@ -164,12 +164,27 @@ const struct setting settings_proxy[] = {
 const size_t settings_proxy_count = ARRAY_LEN(settings_proxy);
 
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL}; // enum log_level
+static const char *const formats[] = {"logfmt", "json", NULL};                // enum log_format
+static const char *const accesses[] = {"no", "yes", "errors", NULL};          // config_access
 
 const struct setting settings_log[] = {
     {CHOICE("level", config, log_level), .section = SECTION_LOG, .fallback = "info",
-     .choices = levels, .help = "The least level that is written.", .example = "warn"},
-    {BOOL("access", config, log_access), .section = SECTION_LOG, .fallback = "no",
-     .help = "Whether to write a line for each request.", .example = "yes"},
+     .choices = levels,
+     .help = "The least level that is written. It can be changed while bearerd runs, see [admin].",
+     .example = "warn"},
+    {CHOICE("format", config, log_format), .section = SECTION_LOG, .fallback = "logfmt",
+     .choices = formats,
+     .help = "How lines are written: logfmt is name=value for people, json one object a line.",
+     .example = "json"},
+    {CHOICE("access", config, log_access), .section = SECTION_LOG, .fallback = "no",
+     .choices = accesses,
+     .help = "Whether to write a line for each request; errors: only for those that ended with "
+             "400 or above, or without a whole answer.",
+     .example = "errors"},
+    {NUMBER("access_sample", config, log_access_sample), .section = SECTION_LOG, .fallback = "1",
+     .min = 1, .max = 1000000,
+     .help = "With access = yes: of the requests that went well one in so many is written.",
+     .example = "100"},
 };
 const size_t settings_log_count = ARRAY_LEN(settings_log);
 

@@ -5,11 +5,11 @@
 
 #include "config/settings.h"
 
-extern const struct setting settings_proxy[], settings_log[], settings_store[],
+extern const struct setting settings_proxy[], settings_admin[], settings_log[], settings_store[],
     settings_credential[], settings_upstream[], settings_route[];
 extern const char *const setting_tls_versions[]; // enum config_tls_min
-extern const size_t settings_proxy_count, settings_log_count, settings_store_count,
-    settings_credential_count, settings_upstream_count, settings_route_count;
+extern const size_t settings_proxy_count, settings_admin_count, settings_log_count,
+    settings_store_count, settings_credential_count, settings_upstream_count, settings_route_count;
 
 #define MS_SECOND UINT64_C(1000)
 #define MS_MINUTE (60 * MS_SECOND)

@@ -82,6 +82,7 @@ static bool daemon_build_workers(struct daemon *daemon, struct err *err)
         struct worker_config config = {
             .policy = daemon->policy,
             .keeper = daemon->keeper,
+            .ledger = daemon->ledger,
             .instance = daemon->instance,
             .sockets = sockets,
             .socket_count = collect_sockets(&daemon->listeners, i, sockets),
@@ -134,17 +135,32 @@ static void daemon_look_at_unused(struct daemon *daemon)
 static bool daemon_build(struct daemon *daemon, struct err *err)
 {
     static const struct listeners none;
-    if (!(daemon->loop = loop_new(err)) ||
-        (daemon->is_service && !passed_load(&daemon->passed, err)) ||
+    if (!(daemon->loop = loop_new(err)))
+        return false;
+    daemon->ledger = ledger_new(daemon->loop, daemon->config);
+    if ((daemon->is_service && !passed_load(&daemon->passed, err)) ||
         !(daemon->keeper = keeper_new(daemon->loop, daemon->config, err)) ||
         !listeners_open(&daemon->listeners, daemon->config, &none, &daemon->passed, err) ||
-        !daemon_build_policy(daemon, err) || !daemon_build_workers(daemon, err))
+        !daemon_build_policy(daemon, err) || !daemon_build_workers(daemon, err) ||
+        !desk_open(daemon, err))
         return false;
     daemon_look_at_unused(daemon);
     return true;
 }
 
 static void on_delay_over(struct timer *timer);
+
+// They wait until the loop runs, and every thread of ours inherits this.
+static sigset_t block_signals(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        sigaddset(&signals, numbers[i]);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    return signals;
+}
 
 struct daemon *daemon_new(struct config *config, const struct daemon_service *service,
                           struct err *err)
@@ -162,6 +178,7 @@ struct daemon *daemon_new(struct config *config, const struct daemon_service *se
     reload_init(daemon);
     upgrade_init(daemon);
     if (service) {
+        (void)block_signals();
         daemon->is_service = true;
         daemon->service = *service;
         notify_init(&daemon->notify);
@@ -182,6 +199,7 @@ void daemon_free(struct daemon *daemon)
         return;
     for (size_t i = 0; daemon->workers && i < daemon->worker_count; i++)
         worker_free(daemon->workers[i]);
+    desk_close(daemon);
     mem_free(daemon->workers);
     crowd_free(daemon->crowd);
     reload_fini(daemon);
@@ -193,6 +211,7 @@ void daemon_free(struct daemon *daemon)
     keeper_free(daemon->keeper);
     policy_unref(daemon->policy);
     loop_free(daemon->loop);
+    ledger_free(daemon->ledger);
     listeners_close(&daemon->listeners);
     passed_fini(&daemon->passed);
     notify_fini(&daemon->notify);
@@ -269,12 +288,7 @@ static void on_signal(struct watch *watch, unsigned ready)
 
 static int daemon_watch_signals(struct daemon *daemon, struct err *err)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
-    sigset_t signals;
-    sigemptyset(&signals);
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-        sigaddset(&signals, numbers[i]);
-    sigprocmask(SIG_BLOCK, &signals, NULL); // the workers inherit this
+    sigset_t signals = block_signals();
     int fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0) {
         err_errno(err, "cannot watch signals");
@@ -306,6 +320,7 @@ static void daemon_serve(struct daemon *daemon)
 {
     for (size_t i = 0; i < daemon->listeners.count; i++)
         log_info("listening", F_TEXT("address", daemon->listeners.items[i]->bound));
+    keeper_keep_required(daemon->keeper);
     daemon->phase = DAEMON_SERVING;
     log_info("ready", F_NUM("workers", daemon->worker_count), F_NUM("pid", getpid()));
     daemon_say_ready(daemon, "READY=1");

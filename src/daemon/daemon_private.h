@@ -5,6 +5,7 @@
 #define DAEMON_DAEMON_PRIVATE_H
 
 #include "daemon/daemon.h"
+#include "daemon/desk.h"
 #include "daemon/listening.h"
 #include "daemon/notify.h"
 #include "daemon/worker.h"
@@ -42,6 +43,8 @@ struct daemon {
     uint64_t clients_max; // max_connections, or what descriptors suffice for
     struct loop *loop;
     struct keeper *keeper;
+    struct ledger *ledger;
+    struct desk desk;
     struct passed passed;
     struct listeners listeners;
     struct worker **workers;

@@ -4,6 +4,7 @@
 #include "daemon/listening.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -202,13 +203,6 @@ static bool is_port_ours(const struct listeners *before, const struct listeners 
     return false;
 }
 
-static void apply_mode(const struct listening *listening, const struct config *config)
-{
-    if (is_unix(listening->bound) && !listening->is_lent &&
-        chmod(listening->bound + 5, (mode_t)config->listen_mode))
-        log_warn("listener.mode", F_TEXT("address", listening->bound));
-}
-
 bool listeners_open(struct listeners *out, const struct config *config,
                     const struct listeners *before, struct passed *passed, struct err *err)
 {
@@ -216,8 +210,6 @@ bool listeners_open(struct listeners *out, const struct config *config,
     for (size_t i = 0; i < config->listen.count; i++) {
         const char *address = config->listen.items[i];
         struct listening *known = listeners_known(before, out, address);
-        if (known)
-            apply_mode(known, config);
         struct listening_request request = {.address = address,
                                             .worker_count = (size_t)config->workers,
                                             .unix_mode = (unsigned)config->listen_mode,
@@ -240,6 +232,17 @@ void listeners_close(struct listeners *listeners)
         listening_unref(listeners->items[i]);
     mem_free(listeners->items);
     *listeners = (struct listeners){0};
+}
+
+void listeners_set_mode(const struct listeners *listeners, unsigned mode)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct listening *listening = listeners->items[i];
+        if (is_unix(listening->bound) && !listening->is_lent &&
+            chmod(listening->bound + 5, (mode_t)mode))
+            log_warn("listener.mode", F_TEXT("address", listening->bound),
+                     F_TEXT("why", strerror(errno)));
+    }
 }
 
 static bool has_text(const struct config_strings *list, const char *text)

@@ -55,6 +55,7 @@ bool listeners_open(struct listeners *out, const struct config *config,
                     struct err *err) WARN_UNUSED;
 void listeners_close(struct listeners *listeners);
 bool listeners_have(const struct listeners *listeners, const struct listening *listening);
+void listeners_set_mode(const struct listeners *listeners, unsigned mode); // of unix sockets
 // The addresses as bound, those of `before` (NULL: none) as well; borrowed but for the array, which
 // the caller frees.
 struct config_strings listeners_bound(const struct listeners *listeners,

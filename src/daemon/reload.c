@@ -21,10 +21,12 @@ struct parts {
     struct config *config;
     struct listeners listeners;
     struct policy *policy;
+    struct desk_change desk;
 };
 
 static void parts_fini(struct parts *parts)
 {
+    desk_give_up(&parts->desk);
     policy_unref(parts->policy);
     listeners_close(&parts->listeners);
     config_unref(parts->config);
@@ -57,7 +59,9 @@ static bool parts_build(struct daemon *daemon, struct parts *out, struct config_
     mem_free(bound.items);
     if (!out->policy)
         return false;
-    return keeper_reload(daemon->keeper, out->config, &err) || fault(faults, out->config, &err);
+    return (desk_prepare(daemon, out->config, &out->desk, &err) &&
+            keeper_reload(daemon->keeper, out->config, &err)) ||
+           fault(faults, out->config, &err);
 }
 
 // -- telling -----------------------------------------------------------------------------------
@@ -114,7 +118,8 @@ static void reload_done(struct daemon *daemon)
              F_NUM("upstreams", daemon->config->upstream_count),
              F_NUM("tokens", daemon->config->slot_count),
              F_NUM("warnings", daemon->config->warnings.count));
-    daemon_say_ready(daemon, "READY=1");
+    if (daemon->phase == DAEMON_SERVING) // it may have been told to stop meanwhile
+        daemon_say_ready(daemon, "READY=1");
     daemon_let_pages_go();
     reload_tell(reload, &none);
     if (!list_is_empty(&reload->asked))
@@ -188,7 +193,13 @@ static void reload_commit(struct daemon *daemon, struct parts *parts)
     daemon->clients_max = descriptors_prepare(daemon->config);
     daemon->policy = parts->policy;
     daemon->listeners = parts->listeners;
+    ledger_set_config(daemon->ledger, daemon->config);
+    desk_commit(daemon, &parts->desk);
+    keeper_keep_required(daemon->keeper);
+    log_set_format((enum log_format)daemon->config->log_format);
     log_set_level((enum log_level)daemon->config->log_level);
+    if (config->listen_mode != daemon->config->listen_mode)
+        listeners_set_mode(&daemon->listeners, (unsigned)daemon->config->listen_mode);
     daemon_log_warnings(daemon->config);
     daemon->reload.workers_left = daemon->worker_count;
     for (size_t i = 0; i < daemon->worker_count; i++)
@@ -218,11 +229,17 @@ static bool reload_begin(struct daemon *daemon, struct config_faults *faults)
     return ok;
 }
 
-// Not while one is under way: its end begins the next. A process that ends has none.
-static bool may_begin(const struct daemon *daemon)
+bool daemon_reload(struct daemon *daemon, struct config_faults *faults)
 {
-    return !daemon->reload.workers_left && daemon->phase == DAEMON_SERVING;
+    if (!daemon->reload.workers_left && daemon->phase == DAEMON_SERVING)
+        return reload_begin(daemon, faults);
+    config_faults_add(faults, (struct config_place){daemon->config->path, 0}, "%s",
+                      daemon->phase == DAEMON_SERVING ? "another reload is under way"
+                                                      : "the process is about to end");
+    return false;
 }
+
+// -- asking ------------------------------------------------------------------------------------
 
 static void on_task(struct task *task)
 {
@@ -230,25 +247,13 @@ static void on_task(struct task *task)
     struct reload *reload = &daemon->reload;
     struct config_faults faults = {0};
     struct list *link;
-    if (!may_begin(daemon))
-        return;
+    if (reload->workers_left)
+        return; // the end of the one under way begins the next
     while ((link = list_take_first(&reload->asked)))
         list_append(&reload->under_way, link);
-    if (!reload_begin(daemon, &faults))
+    if (!daemon_reload(daemon, &faults))
         reload_tell(reload, &faults);
     config_faults_fini(&faults);
-}
-
-// -- asking ------------------------------------------------------------------------------------
-
-bool daemon_reload(struct daemon *daemon, struct config_faults *faults)
-{
-    if (may_begin(daemon))
-        return reload_begin(daemon, faults);
-    config_faults_add(faults, (struct config_place){daemon->config->path, 0},
-                      daemon->phase == DAEMON_SERVING ? "another reload is under way"
-                                                      : "the process is about to end");
-    return false;
 }
 
 void daemon_reload_start(struct daemon *daemon, struct daemon_reload_wait *wait)

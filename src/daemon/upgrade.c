@@ -43,9 +43,11 @@ static bool handover_fill(struct handover *handover, const struct daemon *daemon
 {
     const struct passed *passed = &daemon->passed;
     bool ok = buf_printf(&handover->names, PASSED_NAMES_VARIABLE "=");
-    for (size_t i = 0; ok && i < daemon->listeners.count; i++)
-        if (!daemon->listeners.items[i]->is_lent)
-            ok = handover_add_own(handover, daemon->listeners.items[i]);
+    const struct listeners *all[] = {&daemon->listeners, &daemon->desk.listeners};
+    for (size_t i = 0; ok && i < ARRAY_LEN(all); i++)
+        for (size_t j = 0; ok && j < all[i]->count; j++)
+            if (!all[i]->items[j]->is_lent)
+                ok = handover_add_own(handover, all[i]->items[j]);
     for (size_t i = 0; ok && i < passed->count; i++) {
         if (passed->items[i].is_own)
             continue;
@@ -143,6 +145,7 @@ static void on_word(struct watch *watch, unsigned ready)
         daemon->listeners.items[i]->is_given_away = true;
     for (size_t i = 0; i < daemon->worker_count; i++)
         worker_lend_sockets(daemon->workers[i]);
+    desk_hand_over(daemon);
     daemon_begin_stop(daemon);
 }
 

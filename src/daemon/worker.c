@@ -12,6 +12,7 @@
 #include "proxy/proxy.h"
 
 #define DRAIN_LOOK_MS 20
+#define SAMPLE_MS     1000
 
 struct worker {
     struct worker_config config; // its policy is the first one: not to be used later
@@ -22,7 +23,8 @@ struct worker {
     struct server *server;
     pthread_t thread;
     bool is_started;
-    struct timer drain_timer;
+    struct timer drain_timer, sample_timer;
+    struct traffic_clients clients;
     uint64_t drain_until_ms;
 };
 
@@ -39,6 +41,20 @@ static void on_drain_timer(struct timer *timer)
         loop_stop(worker->loop);
     else
         timer_start(worker->loop, timer, DRAIN_LOOK_MS);
+}
+
+static void on_sample(struct timer *timer)
+{
+    struct worker *worker = CONTAINER_OF(timer, struct worker, sample_timer);
+    stat_set(&worker->clients.open, server_connection_count(worker->server));
+    stat_set(&worker->clients.accepted, server_accepted_count(worker->server));
+    timer_start(worker->loop, timer, SAMPLE_MS);
+}
+
+void worker_count_clients(const struct worker *worker, struct traffic_clients *to)
+{
+    stats_sum((uint64_t *)to, (const uint64_t *)&worker->clients,
+              TRAFFIC_WORDS(struct traffic_clients));
 }
 
 // -- building ----------------------------------------------------------------------------------
@@ -66,6 +82,7 @@ static struct proxy *worker_new_proxy(struct worker *worker, struct policy *poli
                                            .policy = policy,
                                            .links = worker->links,
                                            .view = view,
+                                           .ledger = worker->config.ledger,
                                            .instance = worker->config.instance,
                                            .before = worker->proxy});
 }
@@ -86,6 +103,7 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
     worker->config = *config;
     list_init(&worker->retired);
     timer_init(&worker->drain_timer, on_drain_timer);
+    timer_init(&worker->sample_timer, on_sample);
     worker->loop = loop_new(err);
     if (!worker->loop || !(worker->links = link_context_new(worker->loop, err)))
         goto fail;
@@ -99,6 +117,7 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
     for (size_t i = 0; i < config->socket_count; i++)
         if (!worker_listen(worker, &config->sockets[i], err))
             goto fail;
+    timer_start(worker->loop, &worker->sample_timer, SAMPLE_MS);
     return worker;
 fail:
     worker_free(worker);
@@ -237,8 +256,10 @@ void worker_free(struct worker *worker)
     // What was posted to it after its loop had ended must meet it whole.
     if (worker->loop && worker->server)
         loop_turn(worker->loop, 0);
-    if (worker->loop)
+    if (worker->loop) {
         timer_stop(worker->loop, &worker->drain_timer);
+        timer_stop(worker->loop, &worker->sample_timer);
+    }
     server_free(worker->server);
     struct list *link;
     while ((link = list_take_first(&worker->retired))) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "proxy/ledger.h"
 #include "proxy/policy.h"
 #include "token/keeper.h"
 
@@ -21,6 +22,7 @@ struct worker_socket {
 struct worker_config {
     struct policy *policy; // referenced
     struct keeper *keeper; // of the same configuration
+    struct ledger *ledger; // reads what its proxies count
     const char *instance;  // of this process, for Via
     const struct worker_socket *sockets;
     size_t socket_count;
@@ -54,6 +56,8 @@ void worker_post(struct worker *worker, void (*fn)(void *arg), void *arg);
 void worker_lend_sockets(struct worker *worker);
 // Lets the requests under way end, for limit_ms at most; 0 breaks them off. May be called again.
 void worker_stop(struct worker *worker, uint64_t limit_ms);
+// What was counted of its clients a second ago at most; added to *to.
+void worker_count_clients(const struct worker *worker, struct traffic_clients *to);
 void worker_free(struct worker *worker); // joins the thread; NULL is fine
 
 #endif

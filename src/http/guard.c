@@ -175,6 +175,8 @@ static struct guard_verdict check_content(const struct guard_input *input)
     bool is_http11 = str_eq(version, STR("HTTP/1.1"));
     if (!str_is_token(str_of(input->method)))
         return refuse(400, "malformed method");
+    if (!input->target_len)
+        return refuse(400, "no request target");
     if (!is_http11 && !str_eq(version, STR("HTTP/1.0")))
         return refuse(505, "the version is neither HTTP/1.0 nor HTTP/1.1");
     struct guard_verdict verdict = check_fields(input->fields, &facts);

@@ -54,6 +54,8 @@ static void on_run(struct task *task)
     if (server->runs_owed)
         server->runs_owed--;
     MHD_run(server->daemon);
+    if (server->reserve.count < server->reserve.wanted)
+        reserve_fill(&server->reserve); // before others take what was closed
     if (server_has_work(server))
         server_want_run(server);
 }
@@ -77,6 +79,7 @@ static void on_park_timer(struct timer *timer)
 static void on_tick(struct timer *timer)
 {
     struct server *server = CONTAINER_OF(timer, struct server, tick_timer);
+    reserve_fill(&server->reserve);
     server_want_run(server);
     timer_start(server->loop, timer, TICK_MS);
 }
@@ -230,10 +233,13 @@ bool listener_accept(const struct listener *listener)
             server->is_out_of_resources = false;
             if (!server_admit(server, fd, &address))
                 continue;
+            server->accepted_count++;
             if (server->config.takes_connect)
                 raw_accept(server, fd);
             else
                 server_add_connection(server, listener->is_unix, fd);
+        } else if (is_resource_error(errno) && reserve_give(&server->reserve)) {
+            continue;
         } else if (is_resource_error(errno)) {
             if (!server->is_out_of_resources)
                 log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
@@ -349,7 +355,9 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
     struct server *server = mem_alloc(sizeof *server);
     *server = (struct server){.loop = loop, .config = *config, .ops = ops, .arg = arg};
     server->parses_in_place = !strncmp(MHD_get_version(), "0.", 2);
+    server->chunks_are_loose = strverscmp(MHD_get_version(), "1.0.10") < 0;
     server->parked_max = server->parses_in_place ? PARKED_MAX : 0; // tried with 0.9.75 alone
+    reserve_init(&server->reserve, config->spare_fds);
     list_init(&server->listeners);
     list_init(&server->conns);
     list_init(&server->newcomers);
@@ -425,6 +433,7 @@ void server_free(struct server *server)
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
     task_cancel(&server->run_task);
+    reserve_fini(&server->reserve);
     server_forget_all(server);
     while ((link = list_take_first(&server->spare)))
         req_free(CONTAINER_OF(link, struct req, suspended_link));
@@ -434,6 +443,11 @@ void server_free(struct server *server)
 size_t server_connection_count(const struct server *server)
 {
     return server->conn_count;
+}
+
+uint64_t server_accepted_count(const struct server *server)
+{
+    return server->accepted_count;
 }
 
 const char *server_library_version(void)

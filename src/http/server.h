@@ -85,6 +85,7 @@ struct reply {
 struct server_config {
     size_t header_limit; // bytes of a connection's pool: bounds request head and response head
     uint64_t max_connections;
+    size_t spare_fds;   // held back for when there are no descriptors left; 0: none
     bool takes_connect; // CONNECT comes with may_tunnel; costs each new connection a look
     uint64_t header_timeout_ms, body_timeout_ms, keepalive_timeout_ms;
     uint64_t body_min_rate; // bytes a second, on average of body_timeout; 0: any
@@ -112,6 +113,7 @@ void server_limit(struct server *server, const struct server_config *config);
 // has not asked yet gets a second to do so.
 void server_drain(struct server *server);
 size_t server_connection_count(const struct server *server);
+uint64_t server_accepted_count(const struct server *server); // since the start
 // Bytes of response head (fields and their ": ", CRLF) that still fit into the connection's pool.
 size_t request_reply_room(struct request *request);
 // The client's address as text; empty when it came over a unix socket.

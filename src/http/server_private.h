@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/loop.h"
 #include "http/guard.h"
+#include "http/reserve.h"
 #include "http/server.h"
 
 struct MHD_Connection;
@@ -22,9 +23,11 @@ struct server {
     const struct server_ops *ops;
     void *arg;
     struct MHD_Daemon *daemon;
-    bool parses_in_place; // libmicrohttpd before 1.0: the guard checks the layout, too
-                          // hidden
+    bool parses_in_place;  // libmicrohttpd before 1.0: the guard checks the layout, too
+    bool chunks_are_loose; // it may take chunked bodies for ended where others do not
+                           // hidden
     bool is_draining;
+    struct reserve reserve;
     bool is_out_of_resources; // accept failed for want of descriptors or memory
     struct watch epoll_watch; // libmicrohttpd's own epoll descriptor
     struct task run_task;
@@ -43,6 +46,7 @@ struct server {
     const struct req *open_head; // the last that began in this run, unless it is complete
     struct list spare;           // of struct req, kept for the next request
     size_t conn_count, spare_count;
+    uint64_t accepted_count;
 };
 
 struct listener {

@@ -136,9 +136,9 @@ static bool is_by_hand(const struct req *req)
 static void response_add_fields(const struct req *req, struct MHD_Response *response,
                                 const struct reply *reply)
 {
-    // libmicrohttpd 0.9.75 reads trailers loosely enough to end them where others do not: what
-    // follows a chunked request is not taken for another one.
-    bool is_loose = req->pub.body == BODY_CHUNKED && req->server->parses_in_place;
+    // libmicrohttpd 0.9.75 ends trailers where others do not, and 1.0.1 chunks whose extension
+    // comes in pieces: what follows a chunked request is not taken for another one.
+    bool is_loose = req->pub.body == BODY_CHUNKED && req->server->chunks_are_loose;
     if (reply->close || is_loose || conn_is_leaving(req->conn))
         response_add_field(response, &(struct field){STR("Connection"), STR("close")});
     for (size_t i = 0; i < reply->fields->count; i++)

@@ -196,6 +196,13 @@ static bool put_page(struct writer *writer)
     return true;
 }
 
+bool answer_trailer_may_pass(const struct answer_input *input, const struct field *field)
+{
+    if (!trailer_may_pass(field->name) || is_replaced(input, field->name))
+        return false;
+    return !input->marks || !answer_marks_find(input->marks, field->value);
+}
+
 bool answer_fields(const struct answer_input *input, struct fields *out, struct answer_made *made)
 {
     struct writer writer = {

@@ -54,5 +54,8 @@ struct answer_made {
 // Fills out, which is empty. False: more fields than there is room for.
 bool answer_fields(const struct answer_input *input, struct fields *out,
                    struct answer_made *made) WARN_UNUSED;
+// May this trailer field of the upstream go on? What the configuration sets or removes does not,
+// nor does a value with a token of ours in it. Looks at input->upstream, route and marks.
+bool answer_trailer_may_pass(const struct answer_input *input, const struct field *field);
 
 #endif

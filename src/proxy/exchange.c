@@ -149,6 +149,7 @@ static bool exchange_check_route(struct exchange *exchange)
         &exchange->choice,
     };
     exchange->choice = route_find(override.table, override.method, override.target, override.host);
+    measure_choose(&exchange->measure, exchange->choice.upstream, exchange->choice.route);
     struct caller_verdict verdict = route_refusal(exchange->choice.verdict);
     if (!verdict.status)
         verdict = override_check(&override);
@@ -191,8 +192,7 @@ static struct exchange *exchange_begin(struct proxy *proxy, struct request *requ
     struct exchange *exchange = exchange_new(proxy);
     exchange->request = request;
     request->user = exchange;
-    if (proxy->policy->config->log_access)
-        exchange->start_us = clock_boottime_us();
+    measure_begin(&exchange->measure);
     return exchange;
 }
 
@@ -245,6 +245,7 @@ size_t exchange_take_body(struct request *request, struct str bytes)
     }
     size_t taken = forward_write(&exchange->forward, bytes);
     exchange->body_len += taken;
+    measure_body_in(&exchange->measure, taken);
     return taken;
 }
 
@@ -291,6 +292,7 @@ static void on_head(struct forward *forward)
 {
     struct exchange *exchange = CONTAINER_OF(forward, struct exchange, forward);
     bool is_early = request_has_body(exchange->request) && !exchange->request_is_over;
+    measure_head(&exchange->measure, forward->was_retried);
     // A failure ends the upload. A success that comes early may depend on the rest of it: it is
     // passed on beside that, or behind it if that is short.
     exchange->overlaps =
@@ -360,6 +362,7 @@ const struct forward_ops exchange_forward_ops = {
 void exchange_init(struct exchange *exchange, struct proxy *proxy)
 {
     exchange->proxy = proxy;
+    measure_init(&exchange->measure, proxy->loop, proxy->meter);
     exchange_init_send(exchange);
     exchange_init_switch(exchange);
     timer_init(&exchange->whole_timer, on_whole_timer);
@@ -380,8 +383,8 @@ void exchange_free(struct exchange *exchange)
 void exchange_end(struct request *request, bool is_complete)
 {
     struct exchange *exchange = request->user;
-    if (exchange->proxy->policy->config->log_access)
-        exchange_log(exchange, is_complete);
+    measure_end(&exchange->measure, exchange->status, exchange->problem, is_complete);
+    exchange_log(exchange, is_complete);
     if (exchange->is_waiting)
         view_cancel(exchange->proxy->view, &exchange->waiter);
     timer_disarm(&exchange->token_timer);
@@ -406,6 +409,7 @@ void exchange_end(struct request *request, bool is_complete)
     exchange->overlaps = false;
     exchange->body_len = 0;
     exchange->status = 0;
+    exchange->problem = NULL;
     exchange_forget(exchange);
     exchange_release(exchange);
 }

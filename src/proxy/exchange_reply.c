@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "proxy/exchange_about.h"
 #include "proxy/proxy_private.h"
-#include "proxy/trailer.h"
 
 // -- problems ----------------------------------------------------------------------------------
 
@@ -18,9 +17,11 @@ void exchange_problem(struct exchange *exchange, const struct problem *problem)
     exchange->has_replied = true;
     exchange->overlaps = false;
     exchange->status = problem->status;
+    exchange->problem = problem->type;
     // Whatever it still waits for must not send the request on its way behind this answer.
     view_cancel(exchange->proxy->view, &exchange->waiter);
     exchange->is_waiting = false;
+    measure_waited(&exchange->measure);
     timer_disarm(&exchange->token_timer);
     timer_disarm(&exchange->whole_timer);
     forward_end(&exchange->forward);
@@ -105,6 +106,8 @@ void exchange_upstream_problem(struct exchange *exchange, enum forward_error err
         error == FORWARD_UNREACHABLE || error == FORWARD_CONNECT_TIMEOUT || error == FORWARD_BUSY;
     struct problem problem = problems[error];
     char detail[512];
+    measure_fail(&exchange->measure, error, exchange->forward.was_retried,
+                 *why ? why : problem.detail);
     snprintf(detail, sizeof detail, "%s (upstream %s%s%s)", problem.detail,
              exchange->choice.upstream->name, is_telling ? ": " : "", is_telling ? why : "");
     problem.detail = detail;
@@ -119,6 +122,13 @@ static bool exchange_tells_trailers(const struct exchange *exchange)
     return exchange->request->minor == 1 && exchange->forward.response.framing == H1_CHUNKED;
 }
 
+// The token that went there, if it is to be kept from coming back; NULL: it may.
+static const struct answer_marks *exchange_marks(const struct exchange *exchange)
+{
+    const struct answer_marks *marks = &exchange->sent.marks;
+    return exchange->choice.upstream->scrub && marks->count ? marks : NULL;
+}
+
 bool exchange_copy_fields(struct exchange *exchange)
 {
     const struct config_upstream *upstream = exchange->choice.upstream;
@@ -126,7 +136,7 @@ bool exchange_copy_fields(struct exchange *exchange)
         .fields = &exchange->forward.response.fields,
         .upstream = upstream,
         .route = exchange->choice.route,
-        .marks = upstream->scrub && exchange->sent.marks.count ? &exchange->sent.marks : NULL,
+        .marks = exchange_marks(exchange),
         .origin = exchange->origin,
         .drops_cors = config_of(exchange)->cors == CORS_ANSWER,
         .drops_nonce = exchange->sent.is_bound,
@@ -164,6 +174,7 @@ static void exchange_set_body(struct exchange *exchange, struct reply *reply)
     if (is_whole && response->framing == H1_LENGTH) {
         reply->is_whole = true;
         reply->body = body;
+        measure_body_out(&exchange->measure, body.len);
     }
 }
 
@@ -206,12 +217,15 @@ _Static_assert((int)FORWARD_WAIT == (int)PULL_WAIT && (int)FORWARD_END == (int)P
 static void exchange_pass_trailers(struct exchange *exchange)
 {
     struct str section = forward_trailers(&exchange->forward);
+    const struct answer_input input = {.upstream = exchange->choice.upstream,
+                                       .route = exchange->choice.route,
+                                       .marks = exchange_marks(exchange)};
     struct fields *trailers = &exchange->proxy->trailers;
     if (!exchange->passes_trailers || !section.len)
         return;
     h1_parse_trailers(section, trailers);
     for (size_t i = 0; i < trailers->count; i++)
-        if (trailer_may_pass(trailers->items[i].name))
+        if (answer_trailer_may_pass(&input, &trailers->items[i]))
             request_add_trailer(exchange->request, &trailers->items[i]);
 }
 
@@ -219,23 +233,44 @@ ssize_t exchange_pull(struct request *request, char *out, size_t out_max)
 {
     struct exchange *exchange = request->user;
     ssize_t got = forward_pull(&exchange->forward, out, out_max);
-    if (got == FORWARD_CUT)
+    if (got > 0)
+        measure_body_out(&exchange->measure, (uint64_t)got);
+    if (got == FORWARD_CUT) {
+        measure_cut(&exchange->measure, exchange->forward.cut_why);
         log_warn("upstream.cut", F_TEXT("upstream", exchange->choice.upstream->name),
                  F_TEXT("why", exchange->forward.cut_why),
                  F_STR("id", exchange_request_id(exchange)));
+    }
     if (got == FORWARD_END)
         exchange_pass_trailers(exchange);
     return got;
+}
+
+static bool exchange_is_logged(const struct exchange *exchange, bool is_complete)
+{
+    const struct config *config = config_of(exchange);
+    bool is_bad = !is_complete || exchange->status >= 400;
+    if (config->log_access == ACCESS_NO || !log_is_on(LOG_INFO))
+        return false;
+    if (is_bad || config->log_access == ACCESS_ERRORS)
+        return is_bad;
+    return exchange->proxy->logged_count++ % config->log_access_sample == 0;
 }
 
 void exchange_log(struct exchange *exchange, bool is_complete)
 {
     const struct request *request = exchange->request;
     const struct route_choice *choice = &exchange->choice;
+    const struct measure *measure = &exchange->measure;
+    if (!exchange_is_logged(exchange, is_complete))
+        return;
     log_info("request", F_STR("id", exchange_request_id(exchange)),
              F_STR("method", request->method), F_STR("path", exchange->target.path),
              F_TEXT("upstream", choice->upstream ? choice->upstream->name : "-"),
              F_TEXT("route", choice->route ? choice->route->name : "-"),
              F_NUM("status", exchange->status), F_TEXT("end", is_complete ? "complete" : "broken"),
-             F_NUM("took_us", clock_boottime_us() - exchange->start_us));
+             F_TEXT("problem", exchange->problem ? exchange->problem : "-"),
+             F_NUM("took_us", measure->total_us), F_NUM("first_byte_us", measure->first_byte_us),
+             F_NUM("token_wait_us", measure->waited_us), F_NUM("in", measure->body_in),
+             F_NUM("out", measure->body_out));
 }

@@ -83,7 +83,8 @@ static bool exchange_prove(struct exchange *exchange, struct inject_input *input
     ok = ok && jose_dpop_proof(bound->binding, &proof, &exchange->proof, &err);
     buf_fini(&url);
     if (!ok)
-        log_error("request.no_proof", F_TEXT("why", err.text));
+        log_error("request.no_proof", F_TEXT("why", err.text),
+                  F_STR("id", exchange_request_id(exchange)));
     input->proof = buf_str(&exchange->proof);
     return ok;
 }
@@ -140,12 +141,16 @@ static void exchange_send(struct exchange *exchange, const struct token *const *
         return;
     }
     exchange_note_sent(exchange, tokens);
+    measure_sent(&exchange->measure);
     if (!is_again) {
         exchange_start_forward(exchange, &input);
         return;
     }
+    if (exchange->has_newer)
+        measure_replay(&exchange->measure, TRAFFIC_REPLAY_TAKEN);
     log_info("request.replayed", F_TEXT("route", exchange->choice.route->name),
-             F_TEXT("with", exchange->has_newer ? "a newer token" : "a nonce"));
+             F_TEXT("with", exchange->has_newer ? "a newer token" : "a nonce"),
+             F_STR("id", exchange_request_id(exchange)));
     forward_resend(&exchange->forward);
 }
 
@@ -170,6 +175,7 @@ bool exchange_write_again(struct forward *forward, struct buf *head)
 static void exchange_start_token_timer(struct exchange *exchange)
 {
     exchange->is_waiting = true;
+    measure_wait(&exchange->measure, exchange->waiter.slot);
     if (exchange->token_timer.due_ms == TIMER_NEVER) // one limit for all of the route's tokens
         timer_start(exchange->proxy->loop, &exchange->token_timer,
                     config_of(exchange)->token_timeout_ms);
@@ -222,6 +228,7 @@ static void on_token(struct view_waiter *waiter, const struct token *token,
 {
     struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
     exchange->is_waiting = false;
+    measure_waited(&exchange->measure);
     if (exchange->is_asking) {
         exchange->has_newer |= token != NULL;
         exchange->asked++;
@@ -244,6 +251,7 @@ static void on_token_timer(struct timer *timer)
     struct exchange *exchange = CONTAINER_OF(timer, struct exchange, token_timer);
     view_cancel(exchange->proxy->view, &exchange->waiter);
     exchange->is_waiting = false;
+    measure_waited(&exchange->measure);
     if (exchange->is_asking && exchange->has_newer) { // what there is may do
         exchange->is_asking = false;
         exchange_get_tokens(exchange);
@@ -317,7 +325,7 @@ static bool exchange_take_nonce(struct exchange *exchange)
 }
 
 // RFC 6750 3.1 gives it 403; some send 401. Another token would not help.
-static bool exchange_lacks_scope(const struct exchange *exchange)
+static bool exchange_lacks_scope(struct exchange *exchange)
 {
     const struct config_route *route = exchange->choice.route;
     const struct h1_response *response = &exchange->forward.response;
@@ -332,7 +340,8 @@ static bool exchange_lacks_scope(const struct exchange *exchange)
         log_warn(
             "request.insufficient_scope", F_TEXT("route", route->name),
             F_TEXT("credential", slot->credential->name), F_TEXT("asked", slot->scope),
-            F_TEXT("granted", token && token->granted_scope ? token->granted_scope : slot->scope));
+            F_TEXT("granted", token && token->granted_scope ? token->granted_scope : slot->scope),
+            F_STR("id", exchange_request_id(exchange)));
     }
     return true;
 }
@@ -343,6 +352,7 @@ static bool exchange_retry_with_nonce(struct exchange *exchange, bool has_nonce)
     if (!has_nonce || exchange->had_nonce || !forward_may_resend(&exchange->forward))
         return false;
     exchange->had_nonce = exchange->is_again = true;
+    measure_replay(&exchange->measure, TRAFFIC_REPLAY_NONCE);
     exchange_get_tokens(exchange);
     return true;
 }
@@ -369,10 +379,13 @@ bool exchange_try_again(struct exchange *exchange)
         return false;
     if (!exchange_may_replay(exchange)) {
         exchange_refuse_tokens(exchange);
+        if (exchange->sent.is_any)
+            measure_replay(&exchange->measure, TRAFFIC_REPLAY_NOT_POSSIBLE);
         return false;
     }
     exchange->was_replayed = exchange->is_again = exchange->is_asking = true;
     exchange->has_newer = false;
+    measure_replay(&exchange->measure, TRAFFIC_REPLAY_NONE_NEWER);
     exchange->asked = 0;
     exchange_ask_newer(exchange);
     return true;

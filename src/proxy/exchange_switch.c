@@ -94,6 +94,8 @@ static void on_over(struct tunnel *tunnel, enum tunnel_end end)
     log_info("tunnel.closed", F_TEXT("to", exchange_peer(exchange)),
              F_TEXT("why", tunnel_end_text(end)), F_NUM("bytes_up", tunnel->up.bytes),
              F_NUM("bytes_down", tunnel->down.bytes), F_STR("id", exchange_request_id(exchange)));
+    measure_body_in(&exchange->measure, tunnel->up.bytes);
+    measure_body_out(&exchange->measure, tunnel->down.bytes);
     forward_end(&exchange->forward);
     exchange_end_connect(exchange);
     request_close(exchange->request);
@@ -120,5 +122,6 @@ void exchange_on_switched(struct request *request, int fd, struct str early)
     log_info("tunnel.opened", F_TEXT("to", exchange_peer(exchange)),
              F_STR("protocol", exchange->connect ? STR("CONNECT") : buf_str(&exchange->offer)),
              F_STR("id", exchange_request_id(exchange)));
+    measure_tunnel(&exchange->measure);
     tunnel_start(&exchange->tunnel, &start);
 }

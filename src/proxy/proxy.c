@@ -9,6 +9,7 @@
 #include "token/tls_files.h"
 
 #define SPARE_MAX 1024
+#define SAMPLE_MS 1000
 
 static struct pool_config pool_config_of(const struct policy *policy, size_t i)
 {
@@ -59,6 +60,13 @@ static void on_end_task(struct task *task)
         on_gone(arg);
 }
 
+static void on_sample(struct timer *timer)
+{
+    struct proxy *proxy = CONTAINER_OF(timer, struct proxy, sample_timer);
+    meter_sample(proxy->meter, proxy->pools);
+    timer_start(proxy->loop, timer, SAMPLE_MS);
+}
+
 struct proxy *proxy_new(const struct proxy_parts *parts)
 {
     struct proxy *proxy = mem_alloc(sizeof *proxy);
@@ -78,6 +86,9 @@ struct proxy *proxy_new(const struct proxy_parts *parts)
     proxy->pools = mem_array(upstream_count, sizeof(struct pool *));
     for (size_t i = 0; i < upstream_count; i++)
         proxy_connect(proxy, i, parts);
+    proxy->meter = meter_new(parts->ledger, parts->policy->config, proxy->pools);
+    timer_init(&proxy->sample_timer, on_sample);
+    timer_start(proxy->loop, &proxy->sample_timer, SAMPLE_MS);
     return proxy;
 }
 
@@ -90,6 +101,8 @@ static void proxy_end_if_idle(struct proxy *proxy)
 void proxy_retire(struct proxy *proxy, void (*on_gone)(void *arg), void *arg)
 {
     proxy->is_retired = true;
+    timer_stop(proxy->loop, &proxy->sample_timer);
+    meter_end_samples(proxy->meter, proxy->pools); // from here on the pools are its successor's
     proxy->on_gone = on_gone;
     proxy->gone_arg = arg;
     proxy_end_if_idle(proxy);
@@ -101,6 +114,7 @@ void proxy_free(struct proxy *proxy)
         return;
     struct list *link;
     task_cancel(&proxy->end_task);
+    timer_stop(proxy->loop, &proxy->sample_timer);
     while ((link = list_take_first(&proxy->spare)))
         exchange_free(CONTAINER_OF(link, struct exchange, spare_link));
     for (size_t i = 0; i < proxy->policy->config->upstream_count; i++) {
@@ -109,6 +123,7 @@ void proxy_free(struct proxy *proxy)
     }
     mem_free(proxy->nonces);
     mem_free(proxy->pools);
+    meter_free(proxy->meter);
     view_free(proxy->view);
     policy_unref(proxy->policy);
     mem_free(proxy);

@@ -10,6 +10,7 @@
 #include "proxy/policy.h"
 #include "token/view.h"
 
+struct ledger;
 struct proxy;
 
 struct proxy_parts {
@@ -17,6 +18,7 @@ struct proxy_parts {
     struct policy *policy;      // referenced
     struct link_context *links; // borrowed: must outlive it
     struct view *view;          // of the same configuration; becomes the proxy's
+    struct ledger *ledger;      // reads what is counted; NULL: nobody does
     const char *instance;       // names this process in Via, so that a request that comes round
                                 // again is noticed
     const struct proxy *before; // its connections go on where they are the same; NULL: none

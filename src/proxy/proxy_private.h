@@ -8,6 +8,7 @@
 #include "proxy/forward.h"
 #include "proxy/ids.h"
 #include "proxy/inject.h"
+#include "proxy/measure.h"
 #include "proxy/problem.h"
 #include "proxy/proxy.h"
 #include "proxy/target.h"
@@ -20,7 +21,10 @@ struct proxy {
     struct link_context *links;
     struct pool **pools; // by upstream index; shared with other configurations' where they fit
     char **nonces;       // for proofs of possession, by upstream index; NULL: none yet
-    char instance[32];   // pseudonym of this process in Via
+    struct meter *meter;
+    struct timer sample_timer;
+    uint64_t logged_count;              // for access_sample
+    char instance[32];                  // pseudonym of this process in Via
     size_t request_count, requests_max; // past the checks and not yet answered; max 0: any
     struct list spare;                  // of struct exchange
     size_t spare_count, live_count;     // live: begun and not ended
@@ -74,7 +78,8 @@ struct exchange {
     bool passes_trailers; // of the response
     uint64_t body_len;
     int status;
-    uint64_t start_us;
+    struct measure measure;
+    const char *problem; // type of the problem it was answered with; NULL: none
     struct buf problem_body;
     // exchange_about.c's; empty: not yet asked for
     struct str id, trace, origin;

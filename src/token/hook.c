@@ -14,10 +14,17 @@
 #define LINE_MAX ((size_t)128 * 1024)
 #define LINES    7
 
+struct hook_count { // of a credential that has a hook, or had one
+    struct list link;
+    char *credential;
+    struct hook_stats stats;
+};
+
 struct hook {
     struct list link; // in hooks->waiting or hooks->running
     struct hooks *hooks;
-    uint64_t slot; // which one
+    uint64_t slot;            // which one
+    struct hook_stats *stats; // its credential's
     char *credential, *scope, *command;
     uint64_t timeout_ms;
     struct token *token;
@@ -29,7 +36,7 @@ struct hooks {
     struct loop *loop;
     struct list waiting, running;
     unsigned running_count;
-    struct hook_stats stats;
+    struct list counts; // of struct hook_count
 };
 
 static void hook_free(struct hook *hook)
@@ -50,6 +57,27 @@ static struct hook *find(struct list *in, uint64_t slot)
             return hook;
     }
     return NULL;
+}
+
+static struct hook_count *count_find(const struct hooks *hooks, const char *credential)
+{
+    for (struct list *link = hooks->counts.next; link != &hooks->counts; link = link->next) {
+        struct hook_count *count = CONTAINER_OF(link, struct hook_count, link);
+        if (str_eq(str_of(count->credential), str_of(credential)))
+            return count;
+    }
+    return NULL;
+}
+
+static struct hook_stats *stats_of(struct hooks *hooks, const char *credential)
+{
+    struct hook_count *count = count_find(hooks, credential);
+    if (!count) {
+        count = mem_alloc(sizeof *count);
+        count->credential = mem_strdup(credential);
+        list_append(&hooks->counts, &count->link);
+    }
+    return &count->stats;
 }
 
 // -- a run -------------------------------------------------------------------------------------
@@ -80,7 +108,7 @@ static void on_child(void *arg, const struct child_result *result)
     struct hook *hook = arg;
     struct hooks *hooks = hook->hooks;
     log_run(hook, result);
-    hooks->stats.failures += result->end != CHILD_EXITED || result->code;
+    hook->stats->failures += result->end != CHILD_EXITED || result->code;
     hooks->running_count--;
     hook_free(hook);
     run_next(hooks);
@@ -132,14 +160,14 @@ static void hook_run(struct hook *hook)
     struct hooks *hooks = hook->hooks;
     struct err err = {""};
     list_remove(&hook->link);
-    hooks->stats.runs++;
+    hook->stats->runs++;
     hook->started_us = clock_boottime_us();
     if (start_child(hook, &err)) {
         list_append(&hooks->running, &hook->link);
         hooks->running_count++;
         return;
     }
-    hooks->stats.failures++;
+    hook->stats->failures++;
     log_warn("hook.failed", F_TEXT("credential", hook->credential), F_TEXT("scope", hook->scope),
              F_TEXT("fingerprint", hook->token->fingerprint), F_TEXT("exit", err.text),
              F_NUM("took_ms", 0));
@@ -172,12 +200,13 @@ void hooks_run(struct hooks *hooks, uint64_t id, const struct config_slot *slot,
         mem_free(hook->command);
         hook->token = token_ref(token);
         hook->command = mem_strdup(credential->on_token_update); // a reload may have changed it
-        hooks->stats.replaced++;
+        hook->stats->replaced++;
         return;
     }
     hook = mem_alloc(sizeof *hook);
     *hook = (struct hook){.hooks = hooks,
                           .slot = id,
+                          .stats = stats_of(hooks, credential->name),
                           .credential = mem_strdup(credential->name),
                           .scope = mem_strdup(slot->scope ? slot->scope : ""),
                           .command = mem_strdup(credential->on_token_update),
@@ -193,6 +222,7 @@ struct hooks *hooks_new(struct loop *loop)
     hooks->loop = loop;
     list_init(&hooks->waiting);
     list_init(&hooks->running);
+    list_init(&hooks->counts);
     return hooks;
 }
 
@@ -213,10 +243,29 @@ void hooks_free(struct hooks *hooks)
         return;
     free_all(&hooks->waiting);
     free_all(&hooks->running);
+    struct list *link;
+    while ((link = list_take_first(&hooks->counts))) {
+        struct hook_count *count = CONTAINER_OF(link, struct hook_count, link);
+        mem_free(count->credential);
+        mem_free(count);
+    }
     mem_free(hooks);
 }
 
 struct hook_stats hooks_stats(const struct hooks *hooks)
 {
-    return hooks->stats;
+    struct hook_stats sum = {0};
+    for (struct list *link = hooks->counts.next; link != &hooks->counts; link = link->next) {
+        const struct hook_count *count = CONTAINER_OF(link, struct hook_count, link);
+        sum.runs += count->stats.runs;
+        sum.failures += count->stats.failures;
+        sum.replaced += count->stats.replaced;
+    }
+    return sum;
+}
+
+struct hook_stats hooks_stats_of(const struct hooks *hooks, const char *credential)
+{
+    const struct hook_count *count = count_find(hooks, credential);
+    return count ? count->stats : (struct hook_stats){0};
 }

@@ -29,5 +29,6 @@ struct hook_stats {
     uint64_t runs, failures, replaced;
 };
 struct hook_stats hooks_stats(const struct hooks *hooks);
+struct hook_stats hooks_stats_of(const struct hooks *hooks, const char *credential);
 
 #endif

@@ -123,11 +123,6 @@ static void keeper_get_for_source(void *arg, const struct config_slot *slot, uin
     place_get(keeper_find(arg, slot), newer_than, on_done, done_arg);
 }
 
-struct keeper_stats keeper_stats(const struct keeper *keeper, size_t slot)
-{
-    return keeper->set->places[slot].slot->stats;
-}
-
 // -- life --------------------------------------------------------------------------------------
 
 static struct source *keeper_new_source(const struct keeper *keeper, const struct config_slot *slot)

@@ -11,6 +11,8 @@
 
 #include "base/loop.h"
 #include "config/config.h"
+#include "token/hook.h"
+#include "token/store.h"
 #include "token/token.h"
 
 struct fetcher;
@@ -73,12 +75,40 @@ void keeper_get(struct keeper *keeper, size_t slot, token_done_fn *on_done, void
 void keeper_get_newer(struct keeper *keeper, size_t slot, uint64_t generation,
                       token_done_fn *on_done, void *arg);
 
-// Counters since start, for tests, the demo and (later) metrics. Control thread.
+// Fetches at once, and again whenever need be, the tokens of all credentials that are required,
+// whether or not a request uses them. Control thread.
+void keeper_keep_required(struct keeper *keeper);
+
+// Counters since start, for tests, the demo and metrics. Control thread.
 struct keeper_stats {
     uint64_t fetches;  // started
     uint64_t failures; // ended without a token
+    uint64_t failures_by_kind[TOKEN_FAILURE_KINDS];
     uint64_t renewals; // brought a token while the one before could still be used
+    uint64_t tokens;   // brought one
+    uint64_t stored;   // tokens that another process had fetched
+    uint64_t refusals; // reports that an upstream refused the token, as far as they were news
 };
 struct keeper_stats keeper_stats(const struct keeper *keeper, size_t slot);
+
+// What is so now, for those who show it. Borrowed until the next turn of the loop. Control thread.
+struct keeper_facts {
+    const struct token *token;           // NULL: none that can be used
+    const struct token_failure *failure; // of the last fetch; NULL: it was good, or there was none
+    uint64_t failed_ms;                  // when that was
+    unsigned failed_count;               // in a row
+    uint64_t dead_ms;                    // of the token: when it is not used any more
+    bool is_fetching, is_used, is_kept;  // used: since it came; kept: see keeper_keep_required()
+};
+struct keeper_facts keeper_facts(const struct keeper *keeper, size_t slot);
+// False: there is no store, or no hooks are run.
+bool keeper_store_stats(const struct keeper *keeper, struct store_stats *out);
+bool keeper_hook_stats(const struct keeper *keeper, const char *credential, struct hook_stats *out);
+
+// Who is told of each fetch that brought no token; borrowed for the call. One at a time.
+void keeper_set_listener(struct keeper *keeper,
+                         void (*on_failure)(void *arg, const struct config_slot *slot,
+                                            const struct token_failure *failure),
+                         void *arg);
 
 #endif

@@ -120,8 +120,12 @@ bool slot_is_same(const struct keeper_slot *slot, const struct config_slot *conf
                   const char *identity)
 {
     char before[STORE_KEY_LEN + 1], now[STORE_KEY_LEN + 1];
-    if (!slot->identity[0])
-        return false; // nothing was asked for, or in vain
+    if (!slot->identity[0] && slot->token)
+        return false;
+    if (!slot->identity[0]) { // it has not asked yet, or could not
+        slot_identify(slot->config, before);
+        return before[0] && !strcmp(before, identity);
+    }
     if (identity[0])
         return !strcmp(slot->identity, identity);
     return identify(slot->config, true, before) && identify(config, true, now) &&

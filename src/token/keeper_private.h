@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What keeper.c (notes, life), keeper_set.c (the slots of a configuration, and who looks at them),
 // keeper_slot.c (what a slot does next), keeper_store.c (its dealings with the store),
-// keeper_identity.c (whose token it is) and keeper_reload.c (what outlives a configuration) share;
-// nobody else includes this.
+// keeper_identity.c (whose token it is), keeper_reload.c (what outlives a configuration) and
+// keeper_facts.c (what it tells of itself) share; nobody else includes this.
 //
 //   configuration ── keeper_set ── keeper_place[i] ──> keeper_slot
 //   view ──────────────┘                                  │
@@ -28,29 +28,33 @@ struct keeper_slot {
     // the last of them.
     struct list places;
     const struct config_slot *config; // of one of those sets
-    bool is_retired; // not in the set in force: it serves who still waits, and is not renewed
-    char identity[STORE_KEY_LEN + 1]; // of the last fetch, as slot_identify() says
+    // As slot_identify() says: of the last fetch; and whose the token is, or without one whom the
+    // last failure was about. "": not known.
+    char asked[STORE_KEY_LEN + 1], identity[STORE_KEY_LEN + 1];
     struct source *source;
     struct timer timer;            // when something falls due by itself
     struct token *token;           // NULL: none that can be used
     struct token_failure *failure; // of the last fetch; NULL: it was good, or there was none
+    const char *reason;            // of the fetch under way, for the log
+    uint64_t started_us;           // of the last fetch
+    uint64_t floor_ms;             // no fetch before
+    uint64_t generation;           // of the last token
+    char fingerprint[TOKEN_FINGERPRINT_LEN + 1]; // likewise
+    uint64_t failed_ms;                          // when the last failure in a row was
+    uint64_t used_ms;                            // when a use of the token was last reported
+    uint64_t refused_ms;               // when the last token request was made for a refusal
+    unsigned failed_count;             // in a row
+    unsigned refused_count;            // token requests made for a refusal, lately
+    enum slot_lease lease;             // of the store
+    char store_key[STORE_KEY_LEN + 1]; // what was asked for, while lease is not LEASE_NONE
+    bool is_retired; // not in the set in force: it serves who still waits, and is not renewed
     bool is_fetching;
     bool is_wanted;      // somebody waits for an answer
     bool is_used;        // since the last token came: worth renewing
     bool is_due;         // a request, not the timer, found it so; for the log
-    const char *reason;  // of the fetch under way, for the log
-    uint64_t started_us; // of the last fetch
-    uint64_t floor_ms;   // no fetch before
-    uint64_t generation; // of the last token
-    char fingerprint[TOKEN_FINGERPRINT_LEN + 1]; // likewise
-    unsigned failed_count;                       // in a row
-    uint64_t used_ms;                            // when a use of the token was last reported
-    bool is_refused;                   // an upstream refused the token: a newer one is asked for
-    unsigned refused_count;            // token requests made for that reason, lately
-    uint64_t refused_ms;               // when the last of them was made
-    char store_key[STORE_KEY_LEN + 1]; // what was asked for, while lease is not LEASE_NONE
-    enum slot_lease lease;             // of the store
-    bool is_asking_anew;               // the store, once it is another
+    bool is_kept;        // its token is wanted at all times
+    bool is_refused;     // an upstream refused the token: a newer one is asked for
+    bool is_asking_anew; // the store, once it is another
     struct list gets;
     struct keeper_stats stats;
 };
@@ -90,6 +94,9 @@ struct keeper {
     struct source_context source_context;
     struct keeper_parts parts;
     struct pace pace;
+    void (*on_failure)(void *arg, const struct config_slot *slot,
+                       const struct token_failure *failure);
+    void *listener;
     unsigned refs;  // the owner's and one for each set
     bool is_closed; // only sets that notes hold still hold it
     uint64_t last_id;
@@ -132,6 +139,7 @@ void slot_publish(struct keeper_slot *slot, const struct token *token,
 void slot_ask_source(struct keeper_slot *slot);
 void slot_take_result(struct keeper_slot *slot, const struct source_result *result, bool is_stored);
 void slot_be_refused(struct keeper_slot *slot, uint64_t generation);
+uint64_t slot_death_ms(const struct keeper_slot *slot); // of its token, which is there
 // Kept from asking by a refusal of the authorization server; and no longer so.
 bool slot_is_held_off(const struct keeper_slot *slot);
 void slot_end_hold_off(struct keeper_slot *slot);

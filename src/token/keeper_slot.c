@@ -97,6 +97,8 @@ static void slot_take_failure(struct keeper_slot *slot, const struct token_failu
 {
     slot->failed_count++;
     slot->stats.failures++;
+    slot->stats.failures_by_kind[failure->kind]++;
+    slot->failed_ms = keeper_now_ms();
     uint64_t hold_off_ms = pace_hold_off_ms(&slot->keeper->pace, failure->kind, slot->failed_count,
                                             jitter(), retry_after_ms);
     struct token_failure *copy = token_failure_new(failure->kind, failure->text);
@@ -110,6 +112,8 @@ static void slot_take_failure(struct keeper_slot *slot, const struct token_failu
         slot->token = NULL;
     }
     slot_log_failure(slot, hold_off_ms);
+    if (slot->keeper->on_failure)
+        slot->keeper->on_failure(slot->keeper->listener, slot->config, slot->failure);
     slot_tell_store(slot, NULL);
     if (!slot->token)
         slot_publish(slot, NULL, slot->failure);
@@ -152,6 +156,13 @@ static bool is_for_store(const struct keeper_slot *slot, const struct source_res
            (slot->keeper->hooks || !slot->config->credential->on_token_update);
 }
 
+// What could not be read says nothing.
+static void slot_note_identity(struct keeper_slot *slot)
+{
+    if (slot->asked[0])
+        memcpy(slot->identity, slot->asked, sizeof slot->identity);
+}
+
 static void slot_take_token(struct keeper_slot *slot, const struct source_result *result,
                             bool is_stored)
 {
@@ -170,8 +181,11 @@ static void slot_take_token(struct keeper_slot *slot, const struct source_result
     slot->generation = token->generation;
     memcpy(slot->fingerprint, token->fingerprint, sizeof slot->fingerprint);
     slot->token = token;
+    slot_note_identity(slot);
     if (before && token_is_usable(before, token->fetched_ms))
         slot->stats.renewals++;
+    slot->stats.stored += is_stored;
+    slot->stats.tokens += !is_stored;
     slot_log_token(slot, before ? before->granted_scope : NULL);
     // Those who wait are going to use it; after a renewal, its first user tells.
     slot->is_used = slot->is_wanted;
@@ -216,7 +230,9 @@ static void slot_fetch(struct keeper_slot *slot)
 {
     slot->is_fetching = true;
     slot->started_us = clock_boottime_us();
-    slot_identify(slot->config, slot->identity);
+    slot_identify(slot->config, slot->asked);
+    if (!slot->token)
+        slot_note_identity(slot);
     slot->reason = !slot->token       ? "cold"
                    : slot->is_refused ? "refused"
                    : slot->is_due     ? "due"
@@ -231,7 +247,7 @@ static void slot_fetch(struct keeper_slot *slot)
 
 // When the token dies: by its age, or because nobody used it. Reports of use come every quarter of
 // the idle lifetime, so an eighth of it is kept as a margin.
-static uint64_t slot_death_ms(const struct keeper_slot *slot)
+uint64_t slot_death_ms(const struct keeper_slot *slot)
 {
     const struct token *token = slot->token;
     uint64_t idle_ms = token->idle_ttl_ms - token->idle_ttl_ms / 8;
@@ -282,10 +298,11 @@ static void slot_recheck(struct keeper_slot *slot)
 // The earliest moment at which a fetch is both wished for and allowed; NEVER if nobody wishes.
 static uint64_t slot_fetch_at_ms(const struct keeper_slot *slot)
 {
-    bool is_worth_renewing = slot->token && slot->is_used && !slot->is_retired;
-    uint64_t at = slot->is_wanted && !slot->token ? 0
-                  : is_worth_renewing             ? slot->token->soft_ms
-                                                  : NEVER;
+    bool is_kept = slot->is_kept && !slot->is_retired;
+    bool is_worth_renewing = slot->token && (slot->is_used || is_kept) && !slot->is_retired;
+    uint64_t at = (slot->is_wanted || is_kept) && !slot->token ? 0
+                  : is_worth_renewing                          ? slot->token->soft_ms
+                                                               : NEVER;
     if (at < slot->floor_ms)
         at = slot->floor_ms;
     if (slot->is_refused) // has a pace of its own
@@ -337,6 +354,7 @@ static bool slot_may_ask_again(struct keeper_slot *slot, uint64_t now)
 
 void slot_be_refused(struct keeper_slot *slot, uint64_t generation)
 {
+    slot->stats.refusals++;
     if (!slot->token) {
         slot->is_wanted = true;
     } else if (slot->token->generation > generation || keeper_now_ms() < retry_at_ms(slot)) {

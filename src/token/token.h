@@ -77,6 +77,8 @@ enum token_failure_kind {
     FAILURE_WAITED,      // none came within token_timeout (made by the view's caller) -> 504
 };
 
+#define TOKEN_FAILURE_KINDS (FAILURE_WAITED + 1)
+
 struct token_failure {
     unsigned refs; // atomic
     enum token_failure_kind kind;

@@ -68,7 +68,9 @@ static void view_notice(struct view *view, size_t slot, uint64_t now_ms)
 const struct token *view_get(struct view *view, size_t slot)
 {
     const struct view_entry *entry = &view->entries[slot];
-    uint64_t now_ms = loop_now_ms(view->loop);
+    // Not the loop's time, which is that of the turn's start: a process held still within a turn
+    // would send a token that died meanwhile (T37).
+    uint64_t now_ms = clock_boottime_us() / 1000;
     if (now_ms >= entry->hard_ms)
         return NULL;
     if (now_ms >= entry->notice_ms)

@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 from kit.auth_server import BASIC, OTHER, POST, AuthServer
-from kit.bearerd import BINARY, RELEASE, Bearerd, write_config
+from kit.bearerd import BINARY, RELEASE, AdminSocket, Bearerd, write_config
 from kit.certs import Certs
 from kit.nginx import Nginx
 from kit.scripted import ScriptedServer, TokenServer
@@ -75,22 +75,30 @@ def upstream(scripted):
 
 @pytest.fixture
 def start(tmp_path):
-    """start(ini, proxy=…): a running bearerd."""
-    running = []
+    """start(ini, proxy=…): a running bearerd. It has an admin listener on a socket of its own, unless ini has one."""
+    running, sockets = [], []
 
     def make(ini, proxy="", env=None, binary=None, name="bearerd.ini"):
         binary = binary or BINARY
         if not binary.exists():
             pytest.fail(f"no binary at {binary}; scripts/test builds it")
-        daemon = Bearerd(write_config(tmp_path, ini, proxy, name), env=env, binary=binary)
+        admin = None
+        if "[admin]" not in ini + proxy:
+            sockets.append(AdminSocket())
+            ini, admin = sockets[-1].added_to(ini), sockets[-1].path
+        daemon = Bearerd(write_config(tmp_path, ini, proxy, name), env=env, binary=binary, admin=admin)
         running.append(daemon)
         daemon.secrets += [client["client_secret"] for client in (BASIC, POST, OTHER)]
         return daemon.wait_ready()
 
-    yield make
-    for daemon in running:
-        if daemon.process.process.returncode is None:
-            daemon.stop()
+    try:
+        yield make
+        for daemon in running:
+            if daemon.process.process.returncode is None:
+                daemon.stop()
+    finally:
+        for socket in sockets:
+            socket.remove()
 
 
 @pytest.fixture

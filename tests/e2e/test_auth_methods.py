@@ -245,7 +245,7 @@ def test_T34_a_missing_assertion_file_is_said_and_picked_up_later(start, auth, u
 
 def test_rotation_of_the_secret_without_a_gap(start, auth, upstream):
     """The server knows the second one only."""
-    credential = auth.credential(client_secret="the one before", client_secret_next=BASIC["client_secret"])
+    credential = auth.credential(client_secret="a secret of yesterday", client_secret_next=BASIC["client_secret"])
     daemon = start(one_route(credential, upstream.url))
     assert daemon.ask().status == 200
     assert [request["status"] for request in auth.requests()] == [401, 200]

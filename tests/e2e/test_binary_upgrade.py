@@ -176,7 +176,10 @@ def test_a_manager_and_the_pid_file_are_told(upgradeable, tmp_path):
     notes.bind(str(tmp_path / "notify"))
     notes.settimeout(20)
     pid_file, port = tmp_path / "pid", free_port()
-    daemon = upgradeable(f"listen = 127.0.0.1:{port}\npid_file = {pid_file}", env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    # The successor has the environment of this one, with what is hidden from libraries.
+    env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "http_proxy": "http://127.0.0.1:9"}
+    listen, header = f"listen = 127.0.0.1:{port}\npid_file = {pid_file}", "set_header = X-Proxy: ${http_proxy}"
+    daemon = upgradeable(listen, upstream_lines=header, env=env)
     pid = upgrade(daemon, daemon.process.pid)
     got = []
     while f"MAINPID={pid}" not in got:

@@ -130,6 +130,32 @@ def test_replaced_tokens_and_secrets_are_gone(start, release, certs, scripted, t
     assert issuer.count == last
 
 
+def test_what_a_reload_takes_out_is_gone_with_its_last_request(start, release, scripted, token_server):
+    """T-18: literal secrets of the configuration before, and its tokens; as long as a request is under it they stay."""
+    issuer, upstream, go_on = Issuer(token_server, 3600), scripted(), threading.Event()
+
+    def slow(exchange):
+        assert exchange.request.target != "/slow" or go_on.wait(30)
+        ok(exchange)
+
+    upstream.on = slow
+    spare = "[credential spare]\nsource = static\ntoken = literal-token-of-the-spare\nheader = X-Spare\n"
+    before = one_route(issuer.server.credential(client_secret=OLD), upstream.url, "credential = main spare") + spare
+    daemon = start(before, binary=release)
+    with daemon.client() as client:
+        client.request(target="/slow")
+        upstream.wait_requests(1)
+        daemon.reload(one_route(issuer.server.credential(client_secret=NEW), upstream.url))
+        assert daemon.ask().status == 200
+        assert upstream.tokens() == [token_of(1), token_of(2)]
+        of_before = {"literal": OLD.encode(), "token": token_of(1).encode(), "static": b"literal-token-of-the-spare"}
+        assert set(memory.find(daemon.process.pid, of_before)) == set(of_before)
+        go_on.set()
+        assert client.response().status == 200
+    memory.wait_gone(daemon.process.pid, of_before)
+    assert memory.find(daemon.process.pid, {"literal": NEW.encode(), "token": token_of(2).encode()})
+
+
 def forced_core(pid, folder):
     """What root gets with a debugger: all of the process's memory, registers included."""
     path = folder / "core"

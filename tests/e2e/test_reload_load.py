@@ -60,7 +60,8 @@ class Load:
 
 
 def resident_kib(daemon):
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text())[1])
+    """Without the pages of the program and its libraries, which come and go."""
+    return int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text())[1])
 
 
 def configurations(auth, plain, tls, certs):
@@ -89,6 +90,7 @@ def loaded(start, auth, upstream, scripted, certs):
     return make
 
 
+@pytest.mark.timeout(60 + RELOADS)
 def test_no_request_fails_and_nothing_is_left(loaded, auth):
     daemon, both, load = loaded()
     with contextlib.ExitStack() as stack:
@@ -103,6 +105,7 @@ def test_no_request_fails_and_nothing_is_left(loaded, auth):
     assert scopes.count("api:read") == 1 and scopes.count("api:write") == 1
 
 
+@pytest.mark.timeout(60 + RELOADS)
 def test_nothing_grows(loaded, release):
     daemon, both, load = loaded(binary=release)
     marks = []
@@ -113,5 +116,5 @@ def test_nothing_grows(loaded, release):
             if (i + 1) % (RELOADS // 4) == 0:
                 marks.append((resident_kib(daemon), daemon.descriptors()))
     (early, early_fds), (late, late_fds) = marks[0], marks[-1]
-    assert late <= early + 1024, marks
+    assert late <= early + 512, marks
     assert late_fds <= early_fds + 16, marks  # connections come and go

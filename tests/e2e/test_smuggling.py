@@ -94,9 +94,9 @@ def statuses(answer):
 
 
 def check_refused(answer, allowed):
-    """None among the allowed: libmicrohttpd 0.9.75 may hang up without a word."""
+    """None among the allowed: libmicrohttpd may hang up without a word."""
     got = statuses(answer)
-    if not got and None in allowed and is_old_library():
+    if not got and None in allowed:
         assert answer == b""
         return
     assert got and set(got) == {got[0]} and got[0] in allowed, answer
@@ -197,7 +197,7 @@ LINES = [
     ("GET /open/first HTTP/1.1 ", {400, 505}),
     ("GET /open/first HTTP/1.1 x", {400, 505}),
     ("GET /open/first\tHTTP/1.1", {400, 505}),
-    ("GET\t/open/first HTTP/1.1", {400}),
+    ("GET\t/open/first HTTP/1.1", {400, None}),
     ("GET /open/first x HTTP/1.1", {400}),
     (" GET /open/first HTTP/1.1", {400, None}),
     ("GET /open/first", {400, 505}),
@@ -211,9 +211,9 @@ LINES = [
     ("GET /open/first http/1.1", {400, 505}),
     ("GET /open/first ICAP/1.0", {400, 505}),
     ("GET /open/first HTTP/1.1\r", {400, 505}),
-    ("GET\0 /open/first HTTP/1.1", {400}),
-    ("GET /open/\0first HTTP/1.1", {400}),
-    ("GET /open/first\0 HTTP/1.1", {400}),
+    ("GET\0 /open/first HTTP/1.1", {400, None}),
+    ("GET /open/\0first HTTP/1.1", {400, None}),
+    ("GET /open/first\0 HTTP/1.1", {400, None}),
     ("GET /open/fi\rrst HTTP/1.1", {400}),
     ("GET /open/\x80 HTTP/1.1", {400}),
     ("GET /open/first#x HTTP/1.1", {400}),
@@ -305,7 +305,7 @@ def test_loose_chunks_are_refused_or_the_last_on_their_connection(daemon, seen, 
 LAST = "GET /open/last HTTP/1.1\r\n" + HOST + "Connection: close\r\n\r\n"
 WHOLE = "5\r\nhello\r\n0\r\n\r\n"
 PASSES = {
-    "empty lines before": "\r\n\r\n\r\n" + get(""),
+    "an empty line before": "\r\n" + get(""),
     "no white space": post("Content-Length:5\r\n"),
     "white space": post("Content-Length: \t 5\r\nX-A: \t b \t\r\n"),
     "zeros before": post("Content-Length: 0000000000000000000000005\r\n"),
@@ -318,7 +318,6 @@ PASSES = {
     "chunked GET": get(CHUNKED) + WHOLE,
     "a request as chunk": post(CHUNKED, "{len_hex}\r\n" + SMUGGLED + "\r\n0\r\n\r\n"),
     "zeros before a chunk": post(CHUNKED, "0000000005\r\nhello\r\n00\r\n\r\n"),
-    "extensions": post(CHUNKED, '5;a;b=c;d="e f"\r\nhello\r\n0;x=y\r\n\r\n'),
     "trailers": post(CHUNKED, "5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Other: 2\r\n\r\n"),
     "trailers that frame": post(CHUNKED, "5\r\nhello\r\n0\r\nContent-Length: 50\r\n" + CHUNKED + "\r\n"),
     "trailers that route": post(CHUNKED, "5\r\nhello\r\n0\r\nHost: evil.test\r\nAuthorization: Bearer smuggled\r\n\r\n"),
@@ -362,6 +361,17 @@ def check_passed(answer, seen, raw):
 def test_what_passes_is_read_alike_by_a_strict_parser(daemon, seen, name):
     raw, last = passing(name, daemon, seen)
     check_passed(talk(daemon, raw + last), seen, raw)
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_chunk_extensions_are_ignored_or_refused(daemon, seen, one_by_one):
+    """Refused by libmicrohttpd 1.0.1, which knows none."""
+    raw = bytes_of(post(CHUNKED, '5;a;b=c;d="e f"\r\nhello\r\n0;x=y\r\n\r\n'), daemon)
+    answer = talk(daemon, raw + bytes_of(LAST, daemon), one_by_one)
+    if "libmicrohttpd 1.0.1" in run("version").stdout:
+        assert set(statuses(answer)) <= {400} and seen.requests == []
+    else:
+        check_passed(answer, seen, raw)
 
 
 def test_pipelined_requests_pass_in_order(daemon, seen):

@@ -183,6 +183,18 @@ def test_HS15_response_trailers_that_must_not_be(simple, upstream):
         assert client.ask().status == 200
 
 
+def test_T11_response_trailers_are_held_to_the_rules_of_the_head(simple, upstream):
+    """Removed fields and tokens that come back do not slip out behind the body."""
+    def answer(exchange):
+        token = exchange.request.get("Authorization").split()[1]
+        answered(f"X-Echo: {token}", "X-Debug: 1", "X-Secret: 2", "X-Sum: 3")(exchange)
+
+    upstream.on = answer
+    with simple(upstream_lines="response_remove_header = X-Debug", route="response_remove_header = x-secret").client() as client:
+        client.request()
+        assert read_chunked(client)[1:] == (b"abc", ["X-Sum: 3"])
+
+
 def test_HS15_none_where_the_response_names_fields_of_its_connection(simple, upstream):
     upstream.on = answered("X-Hop: 1", head=b"Connection: x-hop\r\n")
     with simple().client() as client:

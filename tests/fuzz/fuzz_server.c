@@ -61,6 +61,7 @@ static struct {
         struct str rest; // what the strict reader has not read
         bool is_over;    // no request may come any more
         bool was_refused, has_nul;
+        bool is_lost;    // the body is another than was sent: it must not end
         unsigned events; // anything that happens
         unsigned announced, ended;
         bool is_complete[REQUESTS_MAX], is_head[REQUESTS_MAX];
@@ -243,11 +244,14 @@ static size_t on_body(struct request *request, struct str bytes)
         fuzz.run.owed.resume = got.len < bytes.len;
     }
     // libmicrohttpd 0.9 bears with chunks that the strict reader gives up; up to there they agree.
+    // 1.0.1 loses its place when an extension comes in pieces; it finds an end only where there is
+    // none for others.
     struct str same = str_from(whole, fuzz.run.body_len);
     if (same.len > got.len)
         same.len = got.len;
-    REQUIRE(same.len == got.len || fuzz.run.strict.body_result == STRICT_BAD);
-    REQUIRE(str_eq(same, (struct str){got.ptr, same.len}));
+    fuzz.run.is_lost |= (same.len != got.len && fuzz.run.strict.body_result != STRICT_BAD) ||
+                        !str_eq(same, (struct str){got.ptr, same.len});
+    REQUIRE(!fuzz.run.is_lost || !strncmp(server_library_version(), "1.0.1", 5));
     fuzz.run.body_len += got.len;
     fuzz.run.events++;
     if (fuzz.run.mode & OVERLAPS && !fuzz.run.has_replied && request_may_overlap(request))
@@ -281,6 +285,7 @@ static void check_trailers(struct request *request)
 static void on_body_end(struct request *request)
 {
     REQUIRE(request == fuzz.run.request && !fuzz.run.was_refused);
+    REQUIRE(!fuzz.run.is_lost || fuzz.run.strict.body_result == STRICT_BAD);
     if (fuzz.run.strict.body_result != STRICT_BAD)
         REQUIRE(fuzz.run.strict.body_result == STRICT_DONE &&
                 fuzz.run.body_len == fuzz.run.strict.body.len);

@@ -18,7 +18,8 @@ BELOW = {
     "config": ["base"],
     "token": ["http", "config"],
     "proxy": ["token"],
-    "daemon": ["proxy"],
+    "admin": ["token"],
+    "daemon": ["proxy", "admin"],
     "cli": ["daemon"],
     "main": ["cli"],
 }

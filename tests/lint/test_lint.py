@@ -6,6 +6,7 @@ import clang
 import docs
 import gates
 import layers
+import logs
 import pytest
 import words
 
@@ -172,3 +173,27 @@ def test_clang_tidy_finds_a_fault(tmp_path, monkeypatch):
         "int f(int a)\n{\n    if (a)\n        return a;\n    else\n        return a;\n}\n"
     )
     assert not clang.tidy_check(tmp_path / "build")
+
+
+PAGE = "| `a.b` | info, warn | `x` `y` | when |\n| `c` | error | | when |\n"
+SOURCE = 'log_info("a.b", F_TEXT("x", ")")); log_warn("a.b", F_NUM("y", f(1))); log_error("c");'
+
+
+def test_logs_passes():
+    assert list(logs.faults_of({"a.c": SOURCE}, PAGE)) == []
+
+
+@pytest.mark.parametrize(
+    "source, page, why",
+    [
+        (SOURCE + 'log_debug("d", F_NUM("n", 1));', PAGE, "a row for it: | `d` | debug | `n` |"),
+        (SOURCE, PAGE + "| `d` | debug | | when |\n", "no source has the event d"),
+        (SOURCE.replace('"x"', '"z"'), PAGE, "a.b also has the field z"),
+        (SOURCE.replace('"x"', '"z"'), PAGE, "a.b has no field x"),
+        (SOURCE.replace("log_warn", "log_error"), PAGE, "a.b also has the level error"),
+        (SOURCE.replace('"c"', "name"), PAGE, "are literals"),
+        (SOURCE.replace('F_TEXT("x"', "F_TEXT(name"), PAGE, "are literals"),
+    ],
+)
+def test_logs_finds(source, page, why):
+    assert why in "\n".join(logs.faults_of({"a.c": source}, page))

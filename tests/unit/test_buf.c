@@ -65,6 +65,22 @@ static void test_reserve_gives_room(void **state)
     buf_fini(&buf);
 }
 
+static void test_numbers(void **state)
+{
+    (void)state;
+    struct buf buf;
+    buf_init(&buf, 64);
+    assert_true(buf_append_u64(&buf, 0) && buf_append_char(&buf, ' '));
+    assert_true(buf_append_u64(&buf, 9070) && buf_append_char(&buf, ' '));
+    assert_true(buf_append_u64(&buf, UINT64_MAX));
+    assert_true(str_eq(buf_str(&buf), STR("0 9070 18446744073709551615")));
+    buf_fini(&buf);
+    buf_init(&buf, 3);
+    assert_false(buf_append_u64(&buf, 1000));
+    assert_int_equal(buf.len, 0);
+    buf_fini(&buf);
+}
+
 static void test_printf(void **state)
 {
     (void)state;
@@ -140,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_grows_up_to_its_ceiling),
         cmocka_unit_test(test_refusal_changes_nothing),
         cmocka_unit_test(test_reserve_gives_room),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_printf),
         cmocka_unit_test(test_consume_and_clear),
         cmocka_unit_test(test_take),

@@ -132,6 +132,35 @@ static void test_proxy_faults(void **state)
     check_rows(rows, ARRAY_LEN(rows));
 }
 
+static void test_admin_faults(void **state)
+{
+    (void)state;
+#define ADMIN "[admin]\n"
+    static const struct fault_row rows[] = {
+        {{.more = ADMIN "listen = unix:/run/a.sock\nlisten = 127.0.0.1:9090\nkey = k\n"
+                        "socket_mode = 0600\naccept_hosts = box:9090\n"},
+         ""},
+        {{.more = ADMIN "expose = yes\nlisten = 0.0.0.0:9090\n"}, ""},
+        {{.more = ADMIN "listen = 10.0.0.1:9090\n"},
+         "12: [admin] listen: 10.0.0.1:9090 can be reached from other machines, and whoever "
+         "reaches "
+         "the admin listener sees what bearerd does; if that is meant, add expose = yes"},
+        {{.more = ADMIN "listen = 127.0.0.1:8080\n"},
+         "12: [admin] listen: 127.0.0.1:8080 is the proxy's own address: the admin listener needs "
+         "another"},
+        {{.proxy = "listen = unix:/x\n", .more = ADMIN "listen = unix:/x\n"},
+         "13: [admin] listen: unix:/x is the proxy's own address: the admin listener needs "
+         "another"},
+        {{.proxy = "listen = 127.0.0.1:0\n", .more = ADMIN "listen = 127.0.0.1:0\n"}, ""},
+        {{.more = ADMIN "key = k\n"}, "12: [admin] key: is not used without listen"},
+        {{.more = ADMIN "listen = 9090\n"},
+         "12: [admin] listen: the address is missing: 127.0.0.1:9090 takes calls from this "
+         "machine, "
+         "0.0.0.0:9090 from everywhere"},
+    };
+    check_rows(rows, ARRAY_LEN(rows));
+}
+
 static void test_credential_faults(void **state)
 {
     (void)state;
@@ -557,17 +586,12 @@ static void test_faults_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_proxy_faults),
-        cmocka_unit_test(test_credential_faults),
-        cmocka_unit_test(test_upstream_faults),
-        cmocka_unit_test(test_route_faults),
-        cmocka_unit_test(test_section_faults),
-        cmocka_unit_test(test_repeated_section),
-        cmocka_unit_test(test_whole_file_faults),
-        cmocka_unit_test(test_twelve_faults),
-        cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_t29_tls_files),
-        cmocka_unit_test(test_literal_in_open_file),
+        cmocka_unit_test(test_proxy_faults),       cmocka_unit_test(test_admin_faults),
+        cmocka_unit_test(test_credential_faults),  cmocka_unit_test(test_upstream_faults),
+        cmocka_unit_test(test_route_faults),       cmocka_unit_test(test_section_faults),
+        cmocka_unit_test(test_repeated_section),   cmocka_unit_test(test_whole_file_faults),
+        cmocka_unit_test(test_twelve_faults),      cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_t29_tls_files),      cmocka_unit_test(test_literal_in_open_file),
         cmocka_unit_test(test_faults_are_bounded),
     };
     return cmocka_run_group_tests(tests, text_setup, text_teardown);

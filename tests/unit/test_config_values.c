@@ -71,7 +71,9 @@ static void test_defaults(void **state)
     assert_int_equal(config->listen_mode, 0660);
     assert_null(config->client_key);
     assert_int_equal(config->log_level, LOG_INFO);
-    assert_false(config->log_access);
+    assert_int_equal(config->log_access, ACCESS_NO);
+    assert_int_equal(config->log_access_sample, 1);
+    assert_int_equal(config->log_format, 0);
     const struct config_credential *credential = config->credentials[0];
     assert_string_equal(credential->name, "main");
     assert_int_equal(credential->place.line, 1);
@@ -141,7 +143,8 @@ static const char all_of_it[] =
     "allow_uids = root 12\nclient_key = ${BEARERD_KEY}\ntoken_timeout = 500ms\nheader_timeout = "
     "1m\n"
     "body_timeout = 1h\nkeepalive_timeout = 1d\nrequest_timeout = 0\ndrain_timeout = 0\n"
-    "socket_mode = 600\n[log]\nlevel = error\naccess = TRUE\n"
+    "socket_mode = 600\n[log]\nlevel = error\naccess = errors\nformat = json\n"
+    "access_sample = 7\n"
     "[credential main]\ntoken_url = HTTPS://[0::1]:8443/t?tenant=a%20b\nclient_id = a b:c\n"
     "client_secret = \" p ;q \"\nauth_method = client_secret_basic\nbasic_encoding = raw\n"
     "scopes = z a\naudience = https://aud/ x\nresource = urn:a https://b/\nresource = https://a/\n"
@@ -220,7 +223,9 @@ static void test_every_type(void **state)
     assert_int_equal(config->drain_timeout_ms, 0);
     assert_int_equal(config->listen_mode, 0600);
     assert_int_equal(config->log_level, LOG_ERROR);
-    assert_true(config->log_access);
+    assert_int_equal(config->log_access, ACCESS_ERRORS);
+    assert_int_equal(config->log_access_sample, 7);
+    assert_int_equal(config->log_format, 1);
     check_parts(config);
     config_unref(config);
 }

@@ -47,6 +47,7 @@ static const struct guard_row content_rows[] = {
     {"method with @", STR("G@T / HTTP/1.1\r\n" HOST "\r\n"), 400, "method"},
     {"method with brace", STR("GET{ / HTTP/1.1\r\n" HOST "\r\n"), 400, "method"},
     {"HM-4 empty method", STR(" / HTTP/1.1\r\n" HOST "\r\n"), 400, "method"},
+    {"HM-4 empty target", STR("GET  HTTP/1.1\r\n" HOST "\r\n"), 400, "target"},
     {"HM-3 HTTP/1.2", STR("GET / HTTP/1.2\r\n" HOST "\r\n"), 505, "version"},
     {"HM-3 HTTP/2.0", STR("GET / HTTP/2.0\r\n" HOST "\r\n"), 505, "version"},
     {"HM-3 HTTP/1.10", STR("GET / HTTP/1.10\r\n" HOST "\r\n"), 505, "version"},
@@ -152,7 +153,6 @@ static const struct guard_row layout_rows[] = {
     {"HM-19 NUL behind the last value", STR(GET "Host: h\0\r\n\r\n"), 400, "end of the"},
     {"HM-19 NUL hides in blanks", STR(GET HOST "X: \0 b\r\n\r\n"), 400, "field line"},
     {"HM-5 NUL in Host", STR(GET "Host: h\0.evil\r\n\r\n"), 400, "field line"},
-    {"HM-4 empty target", STR("GET  HTTP/1.1\r\n" HOST "\r\n"), 400, "request line"},
     {"HM-19 NUL in target", STR("GET /a\0b HTTP/1.1\r\n" HOST "\r\n"), 400, "request line"},
     {"HM-19 NUL behind version", STR("GET /a HTTP/1.1\0\r\n" HOST "\r\n"), 400, "field line"},
 };

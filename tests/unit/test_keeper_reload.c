@@ -309,6 +309,24 @@ static void test_a_fetch_under_way_serves_both(void **state)
     retire(next);
 }
 
+// The wish of a request may be on its way while the configuration changes.
+static void test_what_was_not_asked_for_yet_is_asked_for_once(void **state)
+{
+    (void)state;
+    struct view *old = start(SIMPLE);
+    struct waiter first = {.waiter.on_token = on_token}, second;
+    view_wait(old, 0, &first.waiter);
+    struct view *new = reload(SIMPLE);
+    want(new, 0, &second);
+    assert_int_equal(fetches, 1);
+    succeed("read", "one");
+    turn();
+    assert_string_equal(first.value, "one");
+    assert_string_equal(second.value, "one");
+    retire(old);
+    retire(new);
+}
+
 static void test_back_off_goes_on(void **state)
 {
     (void)state;
@@ -523,6 +541,29 @@ static void test_a_secret_in_a_file(void **state)
     retire(next);
 }
 
+static void test_a_token_is_of_the_secret_it_was_got_with(void **state)
+{
+    (void)state;
+    assert_int_equal(chdir(folder), 0);
+    write_text(secret_path, "first\n");
+    struct view *view = start(WITH_FILE);
+    fill(view, 0, "read", "one");
+    // Refused upstream: another is asked for, as somebody else, and has not come.
+    write_text(secret_path, "second\n");
+    struct waiter newer = {.waiter.on_token = on_token};
+    view_wait_newer(view, 0, get(view, 0)->generation, &newer.waiter);
+    turn();
+    struct view *next = reload(WITH_FILE);
+    assert_null(get(next, 0));
+    assert_true(has(view, 0, "one"));
+    succeed("read", "two"); // to those who asked for it
+    turn();
+    assert_string_equal(newer.value, "two");
+    assert_null(get(next, 0));
+    retire(view);
+    retire(next);
+}
+
 static void test_what_is_removed_goes_with_its_last_user(void **state)
 {
     (void)state;
@@ -619,6 +660,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_BENCH(test_T36_the_same_identity_keeps_its_token),
         WITH_BENCH(test_a_fetch_under_way_serves_both),
+        WITH_BENCH(test_what_was_not_asked_for_yet_is_asked_for_once),
         WITH_BENCH(test_back_off_goes_on),
         WITH_BENCH(test_a_refusal_may_be_tried_again),
         WITH_BENCH(test_another_field_is_another_token_of_the_same_value),
@@ -628,6 +670,7 @@ int main(void)
         WITH_BENCH(test_T18_slots_change_places),
         WITH_BENCH(test_T18_another_secret_is_another_client),
         WITH_BENCH(test_a_secret_in_a_file),
+        WITH_BENCH(test_a_token_is_of_the_secret_it_was_got_with),
         WITH_BENCH(test_what_is_removed_goes_with_its_last_user),
         WITH_BENCH(test_what_is_removed_is_not_renewed),
         WITH_BENCH(test_many_reloads_leave_nothing),

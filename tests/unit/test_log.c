@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -105,12 +107,105 @@ static void test_long_lines_are_cut(void **state)
         capture();
         log_info("e", F_TEXT("v", text), F_TEXT("w", text));
         const char *line = capture_end();
-        assert_int_equal(strlen(line), 4096);
-        assert_ptr_equal(strchr(line, '\n'), line + 4095);
+        size_t len = strlen(line);
+        assert_in_range(len, 4086, 4096);
+        assert_ptr_equal(strchr(line, '\n'), line + len - 1);
+        assert_int_equal(line[len - 2], i ? 'a' : '"'); // cut between characters
         memset(text, 'a', 9999);
     }
     mem_free(text);
 }
+
+// -- JSON --------------------------------------------------------------------------------------
+
+static void test_json(void **state)
+{
+    (void)state;
+    log_set_format(LOG_JSON);
+    capture();
+    log_warn("a.b", F_NUM("n", 18446744073709551615u), F_TEXT("t", "x \"y\\"), F_STR("s", STR("")));
+    const char *line = capture_end();
+    assert_memory_equal(line, "{\"ts\":\"2", 8);
+    assert_string_equal(strstr(line, "\"level\""),
+                        "\"level\":\"warn\",\"event\":\"a.b\",\"n\":18446744073709551615,"
+                        "\"t\":\"x \\\"y\\\\\",\"s\":\"\"}\n");
+    static const struct {
+        struct str value;
+        const char *want;
+    } rows[] = {
+        {STR("a\nb\0c"), "a\\u000ab\\u0000c"},
+        {STR("\x7f"), "\\u007f"},
+        {STR("\xc3\xa9"), "\\u00e9"},
+        {STR("\xf0\x9f\x98\x80"), "\\ud83d\\ude00"},
+        {STR("\xff\xc3"), "\\ufffd\\ufffd"},
+        {STR("\xc0\xaf"), "\\ufffd\\ufffd"},            // overlong
+        {STR("\xed\xa0\x80"), "\\ufffd\\ufffd\\ufffd"}, // half of a pair
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char want[64];
+        capture();
+        log_info("e", F_STR("v", rows[i].value));
+        snprintf(want, sizeof want, "\"v\":\"%s\"}\n", rows[i].want);
+        assert_string_equal(strstr(capture_end(), "\"v\""), want);
+    }
+    log_set_format(LOG_LOGFMT);
+}
+
+static void test_long_json_stays_whole(void **state)
+{
+    (void)state;
+    char *text = mem_alloc(10000);
+    log_set_format(LOG_JSON);
+    for (size_t len = 3980; len < 4060; len++) { // round about where it ends
+        memset(text, '\1', len);
+        memset(text, 'a', len - 1);
+        capture();
+        log_info("e", F_TEXT("v", text), F_NUM("n", 5), F_TEXT("w", text));
+        const char *line = capture_end();
+        size_t end = strlen(line);
+        assert_in_range(end, 4000, 4096);
+        assert_string_equal(line + end - 2, "}\n");
+        size_t quotes = 0;
+        for (const char *at = line; *at; at++)
+            quotes += *at == '"';
+        assert_int_equal(quotes % 2, 0);
+        const char *escape = strchr(line, '\\');
+        assert_true(!escape || !strncmp(escape, "\\u0001\"", 7));
+    }
+    log_set_format(LOG_LOGFMT);
+    mem_free(text);
+}
+
+// -- the journal -------------------------------------------------------------------------------
+
+static void test_priorities_for_the_journal(void **state)
+{
+    (void)state;
+    static const char *const want[] = {"<7>", "<6>", "<4>", "<3>"};
+    struct stat st;
+    char stream[64];
+    log_set_level(LOG_DEBUG);
+    for (int is_ours = 0; is_ours < 2; is_ours++) {
+        capture();
+        assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+        snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
+                 (unsigned long long)st.st_ino + !is_ours); // else inherited from somebody
+        setenv("JOURNAL_STREAM", stream, 1);
+        log_set_format(LOG_LOGFMT);
+        log_debug("e");
+        log_info("e");
+        log_warn("e");
+        log_error("e");
+        const char *line = capture_end();
+        for (size_t i = 0; i < 4; i++, line = strchr(line, '\n') + 1)
+            assert_memory_equal(line, is_ours ? want[i] : "ts=", 3);
+    }
+    unsetenv("JOURNAL_STREAM");
+    log_set_format(LOG_LOGFMT);
+    log_set_level(LOG_INFO);
+}
+
+// -- levels ------------------------------------------------------------------------------------
 
 static unsigned evaluated;
 
@@ -134,6 +229,13 @@ static void test_levels(void **state)
     log_set_level(LOG_INFO);
     assert_string_equal(rest_of(line), "level=warn event=yes v=x\n");
     assert_int_equal(evaluated, 1); // fields of a line that is off cost nothing
+    for (int i = LOG_DEBUG; i <= LOG_ERROR; i++) {
+        enum log_level level = LOG_DEBUG;
+        assert_true(log_level_parse(str_of(log_level_name((enum log_level)i)), &level));
+        assert_int_equal(level, i);
+    }
+    enum log_level level;
+    assert_false(log_level_parse(STR("Info"), &level));
 }
 
 int main(void)
@@ -142,6 +244,9 @@ int main(void)
         cmocka_unit_test(test_shape),
         cmocka_unit_test(test_values_cannot_forge),
         cmocka_unit_test(test_long_lines_are_cut),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_long_json_stays_whole),
+        cmocka_unit_test(test_priorities_for_the_journal),
         cmocka_unit_test(test_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

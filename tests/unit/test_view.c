@@ -295,10 +295,10 @@ static void test_expired_while_the_keeper_sleeps(void **state) // T04 T37
     struct bench *bench = *state;
     start_with(bench, "one", 200);
     uint64_t hard_ms = view_get(bench->view, 0)->hard_ms;
-    while (loop_now_ms(bench->worker) < hard_ms) {
-        assert_non_null(view_get(bench->view, 0));
-        loop_turn(bench->worker, 1);
-    }
+    while (clock_boottime_us() / 1000 < hard_ms)
+        ;
+    // No turn of the worker's loop since: its own time may be that of before a long stop.
+    assert_true(loop_now_ms(bench->worker) < hard_ms);
     assert_null(view_get(bench->view, 0));
 }
 

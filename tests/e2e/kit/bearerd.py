@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """bearerd itself: a configuration is written, the binary started on a port of the system's choice, its own log line
-awaited; at the end it must leave with 0 on SIGTERM, say nothing of a sanitizer, and have logged no secret."""
+awaited; at the end it must leave with 0 on SIGTERM, say nothing of a sanitizer, and have shown no secret (canary.py)."""
 import contextlib
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import textwrap
 
+from kit import canary
+from kit.admin import Admin
 from kit.process import Process
 from kit.raw import RawClient
 
@@ -35,18 +39,22 @@ def run(*args, env=None, binary=None):
 
 
 class Bearerd:
-    def __init__(self, config, env=None, binary=None, before=(), descriptors=()):
-        """before: a command that starts it, with what it inherits."""
+    def __init__(self, config, env=None, binary=None, admin=None, before=(), descriptors=()):
+        """admin: the path of the socket that the configuration has in [admin]. before: a command that starts it, with what
+        it inherits."""
         self.config = config
-        self.secrets = []  # none of these may be in the log
+        self.env = env or {}
+        self.admin = admin and Admin(admin)
+        self.secrets = []  # more of them than the configuration names
+        self.problems = {}  # what bearerd answered of its own
         argv = [*before, binary or BINARY, "serve", "-c", config]
         self.process = Process(argv, env={**ENV, **(env or {})}, name="bearerd", descriptors=descriptors)
         self.address = None
 
     def wait_ready(self):
-        self.process.wait_line(r"event=ready\b", timeout=20)
-        lines = [line for line in self.process.text.splitlines() if "event=listening" in line]
-        self.addresses = [re.search(r'\baddress="?([^\s"]+)', line).group(1) for line in lines]
+        self.process.wait_line(r'\bevent(=|":")ready\b', timeout=20)  # in either format
+        listening = r'\bevent(?:=|":")listening\b.*\baddress(?:=|":)"?([^\s"]+)'
+        self.addresses = re.findall(listening, self.process.text)
         ports = [address for address in self.addresses if not address.startswith("unix:")]
         self.port = int(ports[0].rsplit(":", 1)[1]) if ports else None
         self.url = f"http://127.0.0.1:{self.port}"
@@ -60,7 +68,7 @@ class Bearerd:
         return self.process.wait_line(pattern, timeout)
 
     def client(self, **options):
-        return RawClient(self.port, **options)
+        return RawClient(self.port, problems=self.problems, **options)
 
     def ask(self, method="GET", target="/", fields=(), body=None, **options):
         """One request on a connection of its own."""
@@ -73,6 +81,8 @@ class Bearerd:
 
     def write(self, text, proxy=""):
         """Another configuration in the file's place, in one go, as whoever replaces files should."""
+        if self.admin and "[admin]" not in text:
+            text = f"{textwrap.dedent(text)}\n[admin]\nlisten = unix:{self.admin.address}\n"
         fresh = write_config(self.config.parent, text, proxy, self.config.name + ".new")
         os.replace(fresh, self.config)
 
@@ -92,15 +102,32 @@ class Bearerd:
 
     def stop(self):
         assert self.process.is_running(), f"bearerd died:\n{self.process.tail()}"
+        shown = canary.shown_by(self.process, self.admin)
         status = self.process.stop()
-        self.check_end(status)
+        self.check_end(status, shown)
 
-    def check_end(self, status):
+    def check_end(self, status, shown=None):
         assert not REPORT.search(self.log), self.log
         assert status == 0, f"exit status {status}:\n{self.process.tail()}"
-        assert not TOKEN.search(self.log), "an access token is in the log"
-        for secret in self.secrets:
-            assert secret not in self.log, "a secret is in the log"
+        shown = {**(shown or {}), **self.problems, "the log": self.log}
+        for where, text in shown.items():
+            assert not TOKEN.search(text), f"an access token is in {where}"
+        secrets = canary.secrets_of(self.config, self.env) | dict.fromkeys(self.secrets, "a secret")
+        assert not canary.find(secrets, shown)
+
+
+class AdminSocket:
+    """Where the admin listener of a bearerd under test is: a path short enough for a socket's, whatever the test is called."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bearerd-admin-"))
+        self.path = self.folder / "admin.sock"
+
+    def added_to(self, ini):
+        return f"{textwrap.dedent(ini)}\n[admin]\nlisten = unix:{self.path}\n"
+
+    def remove(self):
+        shutil.rmtree(self.folder)
 
 
 def write_config(folder, text, proxy="", name="bearerd.ini"):

@@ -53,9 +53,10 @@ class Response:
 
 
 class RawClient:
-    def __init__(self, address, timeout=20, source=None):
+    def __init__(self, address, timeout=20, source=None, problems=None):
         """address: a port of 127.0.0.1, a pair of host and port, or the path of a unix socket; source: the client's own
-        address."""
+        address; problems: a dictionary that takes down what bearerd answers of its own."""
+        self.problems = problems
         if isinstance(address, (int, tuple)):
             place = ("127.0.0.1", address) if isinstance(address, int) else address
             self.sock = socket.create_connection(place, timeout, (source, 0) if source else None)
@@ -161,11 +162,16 @@ class RawClient:
                         raise Broken("closed without an answer")
                     response.body = b"".join(parts)
                     self.data = parser.trailing_data[0]
+                    self._take_down(response)
                     return response
         except (h11.RemoteProtocolError, ConnectionResetError) as fault:
             broken = Broken(f"{fault}; so far {response and (response.status, response.fields, parts[:1])}")
             broken.response = response
             raise broken from None
+
+    def _take_down(self, response):
+        if self.problems is not None and response.get_all("Content-Type") == ["application/problem+json"]:
+            self.problems[f"problem {len(self.problems)}"] = f"{response.fields}\n{response.text}"
 
     def is_closed_by_peer(self):
         """Waits for the end of the connection; False when something else comes."""

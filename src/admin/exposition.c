@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// See exposition.h.
+#include "admin/exposition.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void put(struct exposition *exposition, struct str text)
+{
+    exposition->has_failed = exposition->has_failed || !buf_append(exposition->out, text);
+}
+
+static void put_escaped(struct exposition *exposition, const char *text)
+{
+    for (;;) {
+        size_t plain = strcspn(text, "\n\"\\");
+        put(exposition, (struct str){text, plain});
+        text += plain;
+        if (!*text)
+            return;
+        put(exposition, *text == '\n' ? STR("\\n") : *text == '"' ? STR("\\\"") : STR("\\\\"));
+        text++;
+    }
+}
+
+static void put_label(struct exposition *exposition, const char *name, const char *value,
+                      bool *has_any)
+{
+    put(exposition, *has_any ? STR(",") : STR("{"));
+    *has_any = true;
+    put(exposition, str_of(name));
+    put(exposition, STR("=\""));
+    put_escaped(exposition, value);
+    put(exposition, STR("\""));
+}
+
+// suffix: "", "_bucket", …; more: a label behind the others, or NULL.
+static void begin_sample(struct exposition *exposition, const char *suffix, const char *more,
+                         const char *more_value)
+{
+    bool has_any = false;
+    put(exposition, str_of(exposition->family));
+    put(exposition, str_of(suffix));
+    for (const struct exposition_label *label = exposition->labels; label->name; label++)
+        if (label->value && *label->value)
+            put_label(exposition, label->name, label->value, &has_any);
+    if (more)
+        put_label(exposition, more, more_value, &has_any);
+    put(exposition, has_any ? STR("} ") : STR(" "));
+}
+
+static size_t seconds_text(int64_t microseconds, char out[40])
+{
+    uint64_t size = microseconds < 0 ? 0 - (uint64_t)microseconds : (uint64_t)microseconds;
+    int len = snprintf(out, 40, "%s%" PRIu64 ".%06" PRIu64, microseconds < 0 ? "-" : "",
+                       size / 1000000, size % 1000000);
+    while (out[len - 1] == '0')
+        len--;
+    len -= out[len - 1] == '.';
+    out[len] = '\0';
+    return (size_t)len;
+}
+
+static void put_number(struct exposition *exposition, uint64_t value)
+{
+    exposition->has_failed = exposition->has_failed || !buf_append_u64(exposition->out, value);
+    put(exposition, STR("\n"));
+}
+
+void exposition_init(struct exposition *exposition, struct buf *out)
+{
+    *exposition = (struct exposition){.out = out};
+}
+
+void exposition_family(struct exposition *exposition, const char *name, const char *kind,
+                       const char *help)
+{
+    exposition->family = name;
+    exposition->labels[0].name = NULL;
+    exposition->has_failed =
+        exposition->has_failed ||
+        !buf_printf(exposition->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
+}
+
+void exposition_label(struct exposition *exposition, size_t i, const char *name, const char *value)
+{
+    if (i >= EXPOSITION_LABELS)
+        return;
+    exposition->labels[i] = (struct exposition_label){name, value};
+    if (name)
+        exposition->labels[i + 1].name = NULL;
+}
+
+void exposition_number(struct exposition *exposition, uint64_t value)
+{
+    begin_sample(exposition, "", NULL, NULL);
+    put_number(exposition, value);
+}
+
+void exposition_seconds_us(struct exposition *exposition, int64_t microseconds)
+{
+    char text[40];
+    begin_sample(exposition, "", NULL, NULL);
+    put(exposition, (struct str){text, seconds_text(microseconds, text)});
+    put(exposition, STR("\n"));
+}
+
+void exposition_histogram(struct exposition *exposition, const struct histogram *histogram)
+{
+    uint64_t count = 0;
+    char text[40];
+    for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+        count += histogram->buckets[i];
+        seconds_text((int64_t)histogram_bounds_us[i], text);
+        begin_sample(exposition, "_bucket", "le", text);
+        put_number(exposition, count);
+    }
+    count += histogram->buckets[HISTOGRAM_BOUNDS];
+    begin_sample(exposition, "_bucket", "le", "+Inf");
+    put_number(exposition, count);
+    begin_sample(exposition, "_sum", NULL, NULL);
+    put(exposition, (struct str){text, seconds_text((int64_t)histogram->sum_us, text)});
+    put(exposition, STR("\n"));
+    begin_sample(exposition, "_count", NULL, NULL);
+    put_number(exposition, count);
+}
