@@ -142,7 +142,7 @@ const struct setting settings_proxy[] = {
     {TEXT("group", config, group), .section = SECTION_PROXY,
      .flags = SETTING_NO_EMPTY | SETTING_RESTART, .item = item_text,
      .help = "Group, by name or number, to go with user.", .more = "the user's own",
-     .example = "bearerd"},
+     .example = "daemon"},
     {CHOICE("sandbox", config, sandbox), .section = SECTION_PROXY, .flags = SETTING_RESTART,
      .fallback = "auto", .choices = sandboxes,
      .help = "Whether bearerd gives up, once it has started, what it does not need: files outside "
