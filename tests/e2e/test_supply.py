@@ -5,7 +5,7 @@ import subprocess
 
 from kit.bearerd import BINARY, ROOT
 
-LIBRARIES = {"microhttpd", "curl", "inih", "jansson", "ssl", "crypto", "sqlite3", "c", "m", "pthread", "gcc_s"}
+LIBRARIES = {"microhttpd", "curl", "inih", "jansson", "ssl", "crypto", "sqlite3", "seccomp", "c", "m", "pthread", "gcc_s"}
 SANITIZERS = {"asan", "ubsan", "tsan"}
 
 
