@@ -12,11 +12,11 @@
     }
 #define ADMIN_OPTION                                                                               \
     {                                                                                              \
-        "--admin", "ADDRESS", "unix:/PATH or HOST:PORT, instead of [admin] listen"                 \
+        "--admin", "ADDRESS", "the admin listener, instead of the configuration's"                 \
     }
 #define KEY_OPTION                                                                                 \
     {                                                                                              \
-        "--key-file", "FILE", "holds the key, instead of [admin] key"                              \
+        "--key-file", "FILE", "holds the admin key, instead of the configuration's"                \
     }
 
 static const struct command_option config_only[] = {CONFIG_OPTION, {0}};
@@ -46,7 +46,7 @@ static const struct command_option init_options[] = {
     {"--scope", "SCOPE", "what tokens are asked for; may be repeated"},
     {"--auth-method", "METHOD", "how the client shows who it is; client_secret_basic"},
     {"--ca-file", "FILE", "authorities to trust, of both servers, instead of the system's"},
-    {"--listen", "ADDRESS", "where clients come in; 127.0.0.1:8080 if not given"},
+    {"--listen", "ADDRESS", "where clients come in; port 8080 of loopback if not given"},
     {"--admin", "ADDRESS", "an admin listener, for status, wait, reload and metrics"},
     {"--output", "FILE", "bearerd.ini if not given"},
     {"--force", NULL, "write over a file that is there"},
@@ -59,7 +59,7 @@ static const struct command_option status_options[] = {
     KEY_OPTION,
     {"--watch", NULL, "show it again every two seconds, until Ctrl-C"},
     {"--json", NULL, "print /status.json as it is"},
-    {"--quiet", NULL, "print nothing when it is ready: for health checks"},
+    {"--quiet", NULL, "print nothing when it is ready, for health checks"},
     {0}};
 
 static const struct command_option wait_options[] = {
@@ -84,7 +84,7 @@ static const struct command commands[] = {
     {"serve", "[-c FILE]", "run the proxy", cli_serve, config_only},
     {"init", "--upstream URL [OPTION ...]", "write a first configuration", cli_init, init_options},
     {"check", "[--live] [-c FILE]",
-     "report every fault of the configuration; --live: try its tokens", cli_check, check_options},
+     "report every fault of the configuration, perhaps try its tokens", cli_check, check_options},
     {"explain", "[-c FILE] [-H 'NAME: VALUE'] METHOD URL", "say what would happen to a request",
      cli_explain, explain_options},
     {"token", "[-c FILE] {--route | --credential} NAME", "get a token and print it", cli_token,

@@ -74,14 +74,12 @@ void completion_bash(void)
          "complete -o filenames -F _bearerd bearerd");
 }
 
-// Within '…' and within […], as _arguments and _describe want it.
+// Within '…'. Summaries have neither colons nor brackets, which mean something there.
 static void print_zsh_text(const char *text)
 {
     for (; *text; text++) {
         if (*text == '\'')
             fputs("'\\''", stdout);
-        else if (*text == ':' || *text == '[' || *text == ']')
-            printf("\\%c", *text);
         else
             putchar(*text);
     }

@@ -21,8 +21,8 @@ struct init {
     struct init_wish wish;
     const char *output;
     bool is_forced, is_tried;
-    char *asked[4]; // answers, to be freed
-    size_t asked_count;
+    char *kept[8]; // what was asked for and made, to be freed
+    size_t kept_count;
 };
 
 static int fail(const struct err *err)
@@ -42,7 +42,7 @@ static bool ask(struct init *init, const char **field, const char *question)
     if (fflush(stdout) || !fgets(line, sizeof line, stdin))
         return false;
     struct str answer = str_trim((struct str){line, strcspn(line, "\r\n")});
-    *field = init->asked[init->asked_count++] = str_dup(answer);
+    *field = init->kept[init->kept_count++] = str_dup(answer);
     return answer.len > 0;
 }
 
@@ -61,6 +61,18 @@ static bool complete(struct init *init, struct err *err)
     if (wish->secret_file && wish->secret_env)
         return err_set(err, "--secret-file and --secret-env do not go together");
     return wish->upstream || err_set(err, "wants --upstream");
+}
+
+// In the configuration a relative path counts from its folder; here it was said from this one.
+static const char *path_from_here(struct init *init, const char *path)
+{
+    if (!path || *path == '/' || !strchr(init->output, '/'))
+        return path;
+    char here[4096], whole[8192];
+    if (!getcwd(here, sizeof here))
+        return path;
+    snprintf(whole, sizeof whole, "%s/%s", here, path);
+    return init->kept[init->kept_count++] = mem_strdup(whole);
 }
 
 // -- writing -----------------------------------------------------------------------------------
@@ -100,14 +112,14 @@ static char *write_draft(const struct init *init, struct str bytes, struct err *
     return NULL;
 }
 
-// A variable that is not set here will be where bearerd runs.
-static void stand_in_for_secret(const struct init_wish *wish, bool *out_is_standing_in)
+// A variable that is not set here will be where bearerd runs. Returns whether it is missing.
+static bool stand_in_for_secret(const char *variable)
 {
-    const char *name = wish->secret_env ? wish->secret_env : "CLIENT_SECRET";
-    const char *value = getenv(name);
-    *out_is_standing_in = !wish->secret_file && !(value && *value);
-    if (*out_is_standing_in)
-        setenv(name, "-", 1); // a name that is none is found by the check
+    const char *value = variable ? getenv(variable) : NULL;
+    bool is_missing = variable && !(value && *value);
+    if (is_missing)
+        setenv(variable, "-", 1); // a name that is none is found by the check
+    return is_missing;
 }
 
 static bool check_draft(const char *draft)
@@ -164,7 +176,7 @@ static void print_next(const struct init *init, bool lacks_secret)
     const struct init_wish *wish = &init->wish;
     printf("%s is written. Next:\n\n", init->output);
     if (lacks_secret)
-        printf("  export %s=...\n", wish->secret_env ? wish->secret_env : "CLIENT_SECRET");
+        printf("  export %s=...\n", init_text_variable(wish));
     if (!init->is_tried)
         printf("  bearerd check --live -c %s\n", init->output);
     printf("  bearerd serve -c %s\n", init->output);
@@ -175,8 +187,7 @@ static void print_next(const struct init *init, bool lacks_secret)
 
 static int run(const struct init *init)
 {
-    bool lacks_secret;
-    stand_in_for_secret(&init->wish, &lacks_secret);
+    bool lacks_secret = stand_in_for_secret(init_text_variable(&init->wish));
     int code = write_config(init);
     if (code != EXIT_DONE)
         return code;
@@ -247,10 +258,13 @@ int cli_init(int argc, char **argv)
         code = command_usage(argv[0], "unexpected argument");
     if (code == EXIT_DONE && !complete(&init, &err))
         code = command_usage(argv[0], err.text);
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE) {
+        init.wish.secret_file = path_from_here(&init, init.wish.secret_file);
+        init.wish.ca_file = path_from_here(&init, init.wish.ca_file);
         code = run(&init);
-    for (size_t i = 0; i < init.asked_count; i++)
-        mem_free(init.asked[i]);
+    }
+    for (size_t i = 0; i < init.kept_count; i++)
+        mem_free(init.kept[i]);
     buf_fini(&init.wish.scopes);
     return code;
 }

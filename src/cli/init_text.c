@@ -61,10 +61,22 @@ static bool text(struct buf *out, const char *words, struct err *err)
     return buf_append(out, str_of(words)) || err_set(err, "the configuration is too long");
 }
 
-static bool write_credential(const struct init_wish *wish, struct buf *out, struct err *err)
+const char *init_text_variable(const struct init_wish *wish)
 {
     bool has_secret = !wish->auth_method || str_starts(str_of(wish->auth_method), STR("client_s"));
-    const char *env = wish->secret_env ? wish->secret_env : "CLIENT_SECRET";
+    if (wish->secret_file || !has_secret)
+        return NULL;
+    return wish->secret_env ? wish->secret_env : "CLIENT_SECRET";
+}
+
+// In clear there is nobody to be verified.
+static const char *authorities(const struct init_wish *wish, const char *url)
+{
+    return url && str_starts(str_of(url), STR("http://")) ? NULL : wish->ca_file;
+}
+
+static bool write_credential(const struct init_wish *wish, struct buf *out, struct err *err)
+{
     return text(out,
                 "\n# Where tokens come from, and as whom. With required = yes, /readyz and\n"
                 "# `bearerd wait` say no until there are tokens.\n"
@@ -74,16 +86,17 @@ static bool write_credential(const struct init_wish *wish, struct buf *out, stru
            line(out, "issuer", "", wish->issuer, err) &&
            line(out, "client_id", "", wish->client_id, err) &&
            line(out, "client_secret", "file:", wish->secret_file, err) &&
-           (wish->secret_file || !has_secret || line(out, "client_secret", "env:", env, err)) &&
+           line(out, "client_secret", "env:", init_text_variable(wish), err) &&
            line(out, "auth_method", "", wish->auth_method, err) &&
-           line(out, "ca_file", "", wish->ca_file, err) && text(out, "required = yes\n", err);
+           line(out, "ca_file", "", authorities(wish, wish->token_url), err) &&
+           text(out, "required = yes\n", err);
 }
 
 static bool write_upstream(const struct init_wish *wish, struct buf *out, struct err *err)
 {
     return text(out, "\n# The API: where requests go.\n[upstream api]\n", err) &&
            line(out, "url", "", wish->upstream, err) &&
-           line(out, "ca_file", "", wish->ca_file, err);
+           line(out, "ca_file", "", authorities(wish, wish->upstream), err);
 }
 
 static bool write_route(const struct init_wish *wish, struct buf *out, struct err *err)

@@ -18,6 +18,9 @@ struct init_wish { // NULL: not given
     struct buf scopes; // words
 };
 
+// The variable that holds the client secret; NULL: it is in a file, or there is none.
+const char *init_text_variable(const struct init_wish *wish);
+
 // False: a value that cannot stand in a line of a configuration.
 bool init_text_write(const struct init_wish *wish, struct buf *out, struct err *err) WARN_UNUSED;
 
