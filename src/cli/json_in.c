@@ -8,7 +8,7 @@
 struct json_t *json_in_parse(struct str text, struct err *err)
 {
     json_error_t error;
-    json_t *root = json_loadb(text.ptr ? text.ptr : "", text.len, 0, &error);
+    json_t *root = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_ALLOW_NUL, &error);
     if (!root)
         err_set(err, "the answer is no valid JSON, as seen at character %d", error.position);
     return root;
