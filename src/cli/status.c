@@ -79,6 +79,17 @@ static void print_screen(const struct look *look)
     buf_fini(&out);
 }
 
+// As it is; on a terminal that is as true as it can be, for bearerd writes ASCII alone.
+static void print_json(struct str body)
+{
+    char *plain = isatty(STDOUT_FILENO) ? admin_text_plain(body, true) : NULL;
+    if (plain)
+        fputs(plain, stdout);
+    else
+        fwrite(body.ptr, 1, body.len, stdout);
+    mem_free(plain);
+}
+
 static int show_once(const struct admin_client *client, enum form form)
 {
     struct look look;
@@ -89,7 +100,7 @@ static int show_once(const struct admin_client *client, enum form form)
     } else {
         code = code_of(&look);
         if (form == FORM_JSON)
-            fwrite(look.answer.body.ptr, 1, look.answer.body.len, stdout);
+            print_json(look.answer.body);
         else
             print_screen(&look);
     }

@@ -195,14 +195,38 @@ def test_blocks_where_the_terminal_shows_them(ready):
     assert terminal.seen.isascii() and all(len(line) <= 80 for line in lines(terminal.seen))
 
 
-@pytest.mark.parametrize("form", [[], ["--watch"], ["--quiet"]])
-def test_hostile_words_do_not_reach_the_terminal(refused, form):
-    terminal = Terminal("status", "-c", refused.config, *form)
-    wait_until(lambda: "ready" in terminal.seen or "invalid_client" in terminal.seen, 20, "a picture")
-    if "--watch" in form:
+@pytest.fixture
+def hostile(scripted):
+    """In the place of an admin listener: every string of its documents is hostile."""
+    document = {
+        "process": {"version": HOSTILE, "phase": HOSTILE, "listen": [HOSTILE]},
+        "config": {"path": HOSTILE, "reloads": {"last_failed": True, "last_error": HOSTILE}},
+        "tokens": [{"credential": HOSTILE, "scope": HOSTILE, "state": HOSTILE, "failure": {"cause": HOSTILE}, "routes": [HOSTILE]}],
+        "routes": [{"name": HOSTILE, "upstream": HOSTILE}],
+        "upstreams": [{"name": HOSTILE, "authority": HOSTILE}],
+        "failures": [{"of": "token", "kind": HOSTILE, "credential": HOSTILE, "cause": HOSTILE, "remedy": HOSTILE}],
+        "status": HOSTILE,
+        "missing": [{"credential": HOSTILE, "scope": HOSTILE, "state": HOSTILE, "cause": HOSTILE}],
+        "detail": HOSTILE,
+    }
+
+    def answer(exchange):
+        status = "200 OK" if exchange.request.target == "/status.json" else "503 No"
+        exchange.answer(status, json.dumps(document, ensure_ascii=False).encode())
+        exchange.close()
+
+    return scripted(on=answer)
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["status", "--watch"], ["status", "--json"], ["status", "--quiet"], ["wait", "--timeout", "300ms"], ["reload"], ["drain"]]
+)
+def test_hostile_words_do_not_reach_the_terminal(hostile, command):
+    terminal = Terminal(*command, "--admin", hostile.authority)
+    wait_until(lambda: "evil" in terminal.seen, 20, "what was said")
+    if "--watch" in command:
         terminal.process.send_signal(signal.SIGINT)
     terminal.wait()
-    assert "evil" in terminal.seen
     rest = OURS.sub("", terminal.seen)
     assert not re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", rest), repr(rest)
 

@@ -143,18 +143,22 @@ static char *draw_route(const char *recent, struct screen style)
 static void test_routes(void **state)
 {
     (void)state;
-    char recent[1024] = "{\"step_s\":5,\"requests\":[";
     // 57 steps without, then 30, 0 and 60: 90 in the last minute, of which 9 failed
+    struct buf out;
+    buf_init(&out, 1024);
+    assert_true(buf_append(&out, STR("{\"step_s\":5,\"requests\":[")));
     for (int i = 0; i < 57; i++)
-        strncat(recent, "0,", 3);
-    strncat(recent, "30,0,60],\"failed\":[", 20);
+        assert_true(buf_append(&out, STR("0,")));
+    assert_true(buf_append(&out, STR("30,0,60],\"failed\":[")));
     for (int i = 0; i < 59; i++)
-        strncat(recent, "0,", 3);
-    strncat(recent, "9]}", 4);
+        assert_true(buf_append(&out, STR("0,")));
+    assert_true(buf_append(&out, STR("9]}")));
+    char *recent = buf_take(&out);
     char *text = draw_route(recent, (struct screen){.width = 110});
     assert_has(text, "api               1.50    10.0 %       1.5      20.2      3  "
                      "                   @\n");
     mem_free(text);
+    mem_free(recent);
     text = draw_route("null", (struct screen){.width = 110}); // then all since the start
     assert_has(text, "api                  -    10.0 %       1.5      20.2      3\n");
     mem_free(text);
