@@ -17,7 +17,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "bearerd: there is no subcommand \"%s\"; see bearerd --help\n", name);
         return EXIT_USAGE;
     }
-    int code = argc < 2 ? command->run(1, argv) : command->run(argc - 1, argv + 1);
+    int code = EXIT_DONE;
+    if (argc > 2 && !strcmp(argv[2], "--help") && command_find(argv[1]))
+        command_help(command);
+    else
+        code = argc < 2 ? command->run(1, argv) : command->run(argc - 1, argv + 1);
     if (fflush(stdout) || ferror(stdout)) {
         fprintf(stderr, "bearerd: the output could not be written\n");
         return code ? code : EXIT_FAILED;

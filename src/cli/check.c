@@ -132,7 +132,7 @@ static bool get_tokens(struct config *config)
     return is_ok;
 }
 
-static int check_file(const char *path, bool is_live)
+int check_run(const char *path, bool is_live)
 {
     struct config_faults faults = {0};
     struct config *config = config_inspect(path, &faults);
@@ -158,12 +158,6 @@ static int check_file(const char *path, bool is_live)
     return is_ok ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int usage(void)
-{
-    fprintf(stderr, "usage: bearerd check [--live] [-c FILE]\n");
-    return EXIT_USAGE;
-}
-
 int cli_check(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -177,9 +171,9 @@ int cli_check(int argc, char **argv)
         else if (option == 'c')
             path = optarg;
         else
-            return usage();
+            return command_usage(argv[0], NULL);
     }
     if (optind < argc)
-        return usage();
-    return check_file(path, is_live);
+        return command_usage(argv[0], "unexpected argument");
+    return check_run(path, is_live);
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/demo.h"
+#include "cli/terminal.h"
 #include "daemon/daemon.h"
 
 #define REQUESTS 3
@@ -160,7 +161,7 @@ static void demo_fini(struct demo *demo)
 
 int cli_demo(int argc, char **argv)
 {
-    struct demo demo = {.use_utf8 = demo_table_wants_utf8(stdout)};
+    struct demo demo = {.use_utf8 = terminal_wants_utf8(stdout)};
     struct err err;
     demo.is_once = argc == 2 && !strcmp(argv[1], "--once");
     if (argc > 1 && !demo.is_once) {

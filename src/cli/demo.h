@@ -109,8 +109,6 @@ struct demo_result {
 void demo_client_send(const char *address, const struct demo_request *request,
                       struct demo_result *out);
 
-// Is `to` a terminal that shows UTF-8?
-bool demo_table_wants_utf8(FILE *to);
 void demo_table_print(FILE *to, bool use_utf8, const struct demo_request *requests,
                       const struct demo_result *results, size_t count);
 

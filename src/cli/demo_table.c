@@ -2,10 +2,7 @@
 // The demo's table: two lines a request, 99 columns, drawn with boxes where the terminal shows
 // them. Only prints; knows of requests and results what demo.h says.
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
 #include "cli/demo.h"
 
@@ -22,19 +19,6 @@ static const struct frame ascii = {
     "|", "-", {{"+", "+", "+"}, {"+", "+", "+"}, {"+", "+", "+"}}, "us"};
 static const struct frame boxes = {
     "│", "─", {{"┌", "┬", "┐"}, {"├", "┼", "┤"}, {"└", "┴", "┘"}}, "µs"};
-
-bool demo_table_wants_utf8(FILE *to)
-{
-    const char *names[] = {"LC_ALL", "LC_CTYPE", "LANG"}; // the first that is set decides
-    if (!isatty(fileno(to)))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *locale = getenv(names[i]);
-        if (locale && *locale)
-            return strcasestr(locale, "UTF-8") || strcasestr(locale, "UTF8");
-    }
-    return false;
-}
 
 static void print_rule(FILE *to, const struct frame *frame, int which)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/completion.h"
 #include "cli/reference.h"
 
 #define HEAD_WIDTH 32
@@ -26,9 +27,10 @@ static int print_commands(void)
     for (const struct command *command = command_table(); command->name; command++)
         print_command(command);
     printf("\nFILE is %s unless -c names another.\n"
-           "`bearerd help SECTION` lists the settings of proxy, log, store, credential, scopes,\n"
-           "upstream or route; "
-           "`bearerd help KEY` or `bearerd help SECTION.KEY` explains one.\n",
+           "`bearerd help COMMAND` (or COMMAND --help) lists a command's options.\n"
+           "`bearerd help SECTION` lists the settings of proxy, log, admin, store, credential,\n"
+           "scopes, upstream or route; `bearerd help KEY` or `bearerd help SECTION.KEY` (or\n"
+           "--help KEY) explains one.\n",
            DEFAULT_CONFIG_PATH);
     return EXIT_DONE;
 }
@@ -39,13 +41,16 @@ static int print_format(const char *format)
         const char *name;
         void (*print)(void);
     } formats[] = {
-        {"ini", reference_ini}, {"markdown", reference_markdown}, {"man", reference_man}};
+        {"ini", reference_ini},        {"markdown", reference_markdown}, {"man", reference_man},
+        {"bash", completion_bash},     {"zsh", completion_zsh},          {"fish", completion_fish},
+        {"topics", completion_topics},
+    };
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (strcmp(format, formats[i].name) == 0) {
             formats[i].print();
             return EXIT_DONE;
         }
-    fprintf(stderr, "help: --format is ini, markdown or man\n");
+    fprintf(stderr, "help: --format is ini, markdown, man, bash, zsh, fish or topics\n");
     return EXIT_USAGE;
 }
 
@@ -97,14 +102,13 @@ static int print_topic(const char *topic)
         section = (struct str){topic, dot};
         key = str_from(key, dot + 1);
     }
-    if (print_settings(section, key))
-        return EXIT_DONE;
-    const struct command *command = command_find(topic);
-    if (!command)
-        return report_unknown(key);
-    printf("usage: bearerd");
-    print_command(command);
-    return EXIT_DONE;
+    const struct command *command = command_find(topic); // `token` is a setting, too
+    bool is_setting = print_settings(section, key);
+    if (is_setting && command)
+        putchar('\n');
+    if (command)
+        command_help(command);
+    return is_setting || command ? EXIT_DONE : report_unknown(key);
 }
 
 static int print_help(int argc, char **argv)

@@ -28,6 +28,9 @@ bool live_get(struct config *config, bool use_store, struct live_token *tokens, 
               struct err *err) WARN_UNUSED;
 void live_fini(struct live_token *tokens, size_t count);
 
+// The whole of `bearerd check`, and of `check --live`; its exit code (check.c).
+int check_run(const char *path, bool is_live);
+
 // What came of it, in 100 columns (live_table.c).
 void live_table_print(FILE *to, const struct live_token *tokens, size_t count);
 

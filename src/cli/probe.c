@@ -10,7 +10,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define READ_SIZE 4096
+#include "base/loop.h"
+#include "http/h1.h"
+
+#define READ_SIZE  4096
+#define ANSWER_MAX 8192
 
 static bool connect_to(int fd, const struct sockaddr *to, socklen_t to_len, unsigned timeout_ms,
                        const char *address, struct err *err)
@@ -42,10 +46,23 @@ static int dial_unix(const char *address, unsigned timeout_ms, struct err *err)
     return -1;
 }
 
-// "127.0.0.1:80", "[::1]:80", ":80"
+static int dial_first(const struct addrinfo *found, unsigned timeout_ms, const char *address,
+                      struct err *err)
+{
+    for (; found; found = found->ai_next) {
+        int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect_to(fd, found->ai_addr, found->ai_addrlen, timeout_ms, address, err))
+            return fd;
+        if (fd >= 0)
+            close(fd);
+    }
+    return -1;
+}
+
+// "127.0.0.1:80", "[::1]:80", ":80", "localhost:80"
 static int dial_tcp(const char *address, unsigned timeout_ms, struct err *err)
 {
-    char host[64];
+    char host[256];
     const char *colon = strrchr(address, ':');
     const char *start = *address == '[' ? address + 1 : address;
     size_t len = colon ? (size_t)(colon - start) - (*address == '[') : 0;
@@ -55,22 +72,16 @@ static int dial_tcp(const char *address, unsigned timeout_ms, struct err *err)
     }
     memcpy(host, start, len);
     host[len] = '\0';
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-                             .ai_socktype = SOCK_STREAM};
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     int failure = getaddrinfo(len ? host : NULL, colon + 1, &hints, &found); // NULL: loopback
     if (failure) {
         err_set(err, "%s: %s", address, gai_strerror(failure));
         return -1;
     }
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool is_there = connect_to(fd, found->ai_addr, found->ai_addrlen, timeout_ms, address, err);
+    int fd = dial_first(found, timeout_ms, address, err);
     freeaddrinfo(found);
-    if (is_there)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    return fd;
 }
 
 static bool send_all(int fd, struct str bytes)
@@ -86,9 +97,14 @@ static bool send_all(int fd, struct str bytes)
     return true;
 }
 
-static bool read_all(int fd, struct buf *out)
+// SO_RCVTIMEO bounds each wait; somebody who sends a byte at a time is bounded here.
+static bool read_all(int fd, uint64_t until_us, struct buf *out)
 {
     while (out->len < out->max) {
+        if (clock_boottime_us() > until_us) {
+            errno = ETIMEDOUT;
+            return false;
+        }
         size_t room = out->max - out->len;
         if (room > READ_SIZE)
             room = READ_SIZE;
@@ -113,9 +129,46 @@ bool probe_exchange(const char *address, struct str request, unsigned timeout_ms
     int fd = is_unix ? dial_unix(address + 5, timeout_ms, err) : dial_tcp(address, timeout_ms, err);
     if (fd < 0)
         return false;
-    bool is_done = send_all(fd, request) && read_all(fd, out);
+    uint64_t until_us = clock_boottime_us() + (uint64_t)timeout_ms * 1000;
+    bool is_done = send_all(fd, request) && read_all(fd, until_us, out);
+    if (!is_done && errno == EAGAIN)
+        errno = ETIMEDOUT;
     if (!is_done)
         err_errno(err, "%s: no answer", address);
     close(fd);
     return is_done;
+}
+
+// -- the proxy ---------------------------------------------------------------------------------
+
+#define QUESTION                                                                                   \
+    "TRACE / HTTP/1.1\r\n"                                                                         \
+    "Host: localhost\r\n"                                                                          \
+    "Max-Forwards: 0\r\n"                                                                          \
+    "Connection: close\r\n\r\n"
+
+static bool is_bearerd(struct str answer)
+{
+    struct h1_response response;
+    const char *why;
+    if (h1_parse_response(answer, false, &response, &why) != H1_DONE)
+        return false;
+    const struct field *field = fields_find(&response.fields, STR("Proxy-Status"));
+    return field && str_starts(field->value, STR("bearerd"));
+}
+
+// It asks with TRACE, which bearerd answers itself, before any route or token plays a part; what
+// counts is that the answer is bearerd's, as its Proxy-Status field says.
+bool probe_proxy(const char *address, unsigned timeout_ms, struct err *err)
+{
+    struct buf answer;
+    if (str_starts(str_of(address), STR("fd:")))
+        return err_set(err, "listen = %s: where that socket is, only who hands it over knows",
+                       address);
+    buf_init(&answer, ANSWER_MAX);
+    bool is_up = probe_exchange(address, STR(QUESTION), timeout_ms, &answer, err);
+    if (is_up && !is_bearerd(buf_str(&answer)))
+        is_up = err_set(err, "%s: something answers there, but it is not bearerd", address);
+    buf_fini(&answer);
+    return is_up;
 }

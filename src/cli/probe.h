@@ -10,10 +10,13 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-// Connects to address, written as in `listen` (an address for all interfaces means this machine),
-// sends request and appends to out all that comes until the peer closes or out's ceiling is
-// reached. timeout_ms bounds each wait.
+// Connects to address, written as in `listen` (an address for all interfaces means this machine; a
+// name is looked up), sends request and appends to out all that comes until the peer closes or
+// out's ceiling is reached. timeout_ms bounds each wait, and twice as long the whole.
 bool probe_exchange(const char *address, struct str request, unsigned timeout_ms, struct buf *out,
                     struct err *err) WARN_UNUSED;
+
+// Is it bearerd's proxy that answers at this address, as far as it can be said (fd: has none)?
+bool probe_proxy(const char *address, unsigned timeout_ms, struct err *err) WARN_UNUSED;
 
 #endif

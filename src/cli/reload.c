@@ -1,84 +1,43 @@
 // SPDX-License-Identifier: MIT
 // bearerd reload: have a running bearerd read its configuration again. By its admin listener, which
-// says what came of it; by a signal where there is none, which cannot.
+// says what came of it; by a signal where there is none that takes orders, which cannot.
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/admin_client.h"
 #include "cli/command.h"
-#include "cli/probe.h"
-#include "config/config.h"
-#include "http/h1.h"
 
 #define TIMEOUT_MS 30000
-#define ANSWER_MAX ((size_t)256 * 1024)
-
-#define QUESTION                                                                                   \
-    "POST /reload HTTP/1.1\r\n"                                                                    \
-    "Host: localhost\r\n"                                                                          \
-    "Content-Length: 0\r\n"                                                                        \
-    "Connection: close\r\n\r\n"
 
 // -- by the admin listener ---------------------------------------------------------------------
 
-// What stands for one byte in a JSON string, from `at` on; how many bytes that takes.
-static size_t json_char(struct str text, size_t at, char *out)
-{
-    static const char escapes[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
-    *out = text.ptr[at];
-    if (*out != '\\' || at + 1 >= text.len)
-        return 1;
-    for (size_t i = 0; i + 1 < sizeof escapes; i += 2)
-        if (escapes[i] == text.ptr[at + 1]) {
-            *out = escapes[i + 1];
-            return 2;
-        }
-    *out = '?'; // \uXXXX: nothing that a message of ours is made of
-    return 6;
-}
+enum told { TOLD_DONE, TOLD_REFUSED, NOT_TOLD };
 
-// Of a problem document, its "detail", which has a line for each fault; of others, all.
-static void print_body(struct str body)
+// NOT_TOLD: nobody is there, or orders are not for us; what to say of it is in err.
+static enum told ask_admin(const struct admin_client *client, struct err *err)
 {
-    static const char key[] = "\"detail\":\"";
-    const char *found = body.len ? memmem(body.ptr, body.len, key, sizeof key - 1) : NULL;
-    if (!found) {
-        fprintf(stderr, "reload: %.*s\n", STR_ARG(body));
-        return;
+    struct admin_answer answer;
+    enum told told = NOT_TOLD;
+    if (!admin_client_ask(client, "POST /reload", TIMEOUT_MS, &answer, err)) {
+        admin_answer_fini(&answer);
+        return NOT_TOLD;
     }
-    size_t at = (size_t)(found - body.ptr) + sizeof key - 1;
-    while (at < body.len && body.ptr[at] != '"') {
-        char c;
-        at += json_char(body, at, &c);
-        fputc((unsigned char)c < 0x20 && c != '\n' ? '?' : c, stderr);
-    }
-    fputc('\n', stderr);
-}
-
-static int ask_admin(const char *address)
-{
-    struct buf answer;
-    struct err err;
-    struct h1_response response;
-    const char *why = "";
-    int code = EXIT_FAILED;
-    buf_init(&answer, ANSWER_MAX);
-    if (!probe_exchange(address, STR(QUESTION), TIMEOUT_MS, &answer, &err))
-        fprintf(stderr, "reload: %s\n", err.text);
-    else if (h1_parse_response(buf_str(&answer), false, &response, &why) != H1_DONE)
-        fprintf(stderr, "reload: %s: no answer that can be understood: %s\n", address, why);
-    else if (response.status >= 200 && response.status < 300)
-        code = EXIT_DONE;
+    if (answer.status >= 200 && answer.status < 300)
+        told = TOLD_DONE;
+    else if (answer.status == 401 || answer.status == 403)
+        err_set(err, "%s: the order is not taken without the right key", client->address);
     else
-        print_body(str_from(buf_str(&answer), response.head_len));
-    buf_fini(&answer);
-    if (code == EXIT_DONE)
+        told = TOLD_REFUSED;
+    if (told == TOLD_REFUSED)
+        admin_answer_complain(&answer, "");
+    admin_answer_fini(&answer);
+    if (told == TOLD_DONE)
         puts("reloaded");
-    return code;
+    return told;
 }
 
 // -- by a signal -------------------------------------------------------------------------------
@@ -134,61 +93,63 @@ static int send_signal(uint64_t pid)
 
 // -- the command line --------------------------------------------------------------------------
 
-struct wish {
-    const char *path, *admin;
-    uint64_t pid; // 0: the one in pid_file
-};
-
-static bool parse_options(int argc, char **argv, struct wish *out)
+static int complain(const char *why)
 {
-    static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"pid", required_argument, NULL, 'p'},
-        {"admin", required_argument, NULL, 'a'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    *out = (struct wish){.path = DEFAULT_CONFIG_PATH};
-    while ((option = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
-        if (option == 'c')
-            out->path = optarg;
-        else if (option == 'a')
-            out->admin = optarg;
-        else if (option != 'p' || !str_to_u64(str_of(optarg), &out->pid) || !out->pid)
-            return false;
-    }
-    return optind == argc;
+    fprintf(stderr, "reload: %s\n", why);
+    return EXIT_FAILED;
 }
 
 // The file may be broken: that is what the one who runs on it will say.
-static int reload_by_config(const char *path, uint64_t pid)
+static int reload_by_pid_file(const struct config *config)
 {
-    struct config_faults faults = {0};
-    struct config *config = config_inspect(path, &faults);
     struct err err;
-    int code = EXIT_FAILED;
-    if (pid)
-        code = send_signal(pid); // NOLINT(bugprone-branch-clone)
-    else if (!config->pid_file)
-        fprintf(stderr,
-                "reload: %s has no pid_file, so there is no way to find who runs on it; name the "
-                "process (--pid) or its admin listener (--admin)\n",
-                path);
-    else if (read_pid_file(config->pid_file, &pid, &err))
-        code = send_signal(pid);
-    else
-        fprintf(stderr, "reload: %s\n", err.text);
-    config_faults_fini(&faults);
-    config_unref(config);
-    return code;
+    uint64_t pid;
+    if (read_pid_file(config->pid_file, &pid, &err))
+        return send_signal(pid);
+    return complain(err.text);
+}
+
+// One who was started before [admin] was written into the file is found by its pid_file.
+static int reload_by_config(const struct admin_client *client, bool is_named)
+{
+    struct err err = {0};
+    const struct config *config = client->config;
+    enum told told = client->address ? ask_admin(client, &err) : NOT_TOLD;
+    if (told != NOT_TOLD)
+        return told == TOLD_DONE ? EXIT_DONE : EXIT_FAILED;
+    if (config && config->pid_file && !is_named)
+        return reload_by_pid_file(config);
+    if (client->address)
+        return complain(err.text);
+    fprintf(stderr,
+            "reload: %s has neither [admin] listen nor pid_file, so there is no way to find who "
+            "runs on it; name the process (--pid) or its admin listener (--admin)\n",
+            config ? config->path : "the configuration");
+    return EXIT_FAILED;
 }
 
 int cli_reload(int argc, char **argv)
 {
-    struct wish wish;
-    if (!parse_options(argc, argv, &wish)) {
-        fprintf(stderr, "usage: bearerd reload [-c FILE] [--pid NUMBER | --admin ADDRESS]\n");
-        return EXIT_USAGE;
+    static const struct option longs[] = {
+        ADMIN_LONG_OPTIONS, {"pid", required_argument, NULL, 'p'}, {0}};
+    struct admin_options options = {0};
+    struct admin_client client;
+    struct err err;
+    uint64_t pid = 0; // 0: the one in pid_file
+    int option;
+    while ((option = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
+        if (option == 'p' && str_to_u64(str_of(optarg), &pid) && pid)
+            continue;
+        if (!admin_option_take(&options, option, optarg))
+            return command_usage(argv[0], option == 'p' ? "--pid wants a number" : NULL);
     }
-    return wish.admin ? ask_admin(wish.admin) : reload_by_config(wish.path, wish.pid);
+    if (optind < argc)
+        return command_usage(argv[0], "unexpected argument");
+    if (pid)
+        return send_signal(pid);
+    int code = admin_client_open(&client, &options, &err)
+                   ? reload_by_config(&client, options.address != NULL)
+                   : complain(err.text);
+    admin_client_close(&client);
+    return code;
 }

@@ -12,12 +12,6 @@
 #include "http/multi.h"
 #include "http/server.h"
 
-static int usage(void)
-{
-    fprintf(stderr, "usage: bearerd serve [-c FILE]\n");
-    return EXIT_USAGE;
-}
-
 static void print_faults(const struct config_faults *faults)
 {
     for (size_t i = 0; i < faults->count; i++) {
@@ -55,7 +49,7 @@ int cli_serve(int argc, char **argv)
     if (argc == 3 && (!strcmp(argv[1], "-c") || !strcmp(argv[1], "--config")))
         path = argv[2];
     else if (argc != 1)
-        return usage();
+        return command_usage(argv[0], NULL);
     struct config_faults faults = {0};
     struct err err;
     struct config *config = config_load(path, &faults);

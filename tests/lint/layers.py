@@ -29,7 +29,7 @@ DOORS = {
     r"microhttpd\.h": r"http/server(_\w+)?\.c",
     r"curl/.*": r"http/(multi|fetch|link|tls|trust)\.c",
     r"ini\.h": r"config/reader\.c",
-    r"jansson\.h": r"(token/\w+|config/json)\.c",
+    r"jansson\.h": r"(token/\w+|config/json|cli/json_in)\.c",
     r"openssl/.*": r"(token/\w+|http/(link|multi|trust))\.c",
     r"sqlite3\.h": r"token/store_sqlite\.c",
     r"sys/epoll\.h": r"base/loop\.c",
