@@ -13,7 +13,12 @@ const byId = (id) => document.getElementById(id);
 
 // What controls, hides or turns round the text beside it is shown by its number.
 const UNSEEN = /[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
-const clean = (text) => String(text).replace(UNSEEN, (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
+const byNumber = (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`;
+
+function clean(text, most = 600) {
+  const all = String(text);
+  return (all.length > most ? `${all.slice(0, most)}\u2026` : all).replace(UNSEEN, byNumber);
+}
 
 const many = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
 const number = (value) => value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 });
@@ -156,10 +161,19 @@ function addUp(cells) {
   return total;
 }
 
-// Requests a second in the last minute.
-const rate = (recent) => (recent ? sum(recent.requests.slice(-12)) / (12 * recent.step_s) : 0);
+// Requests a second in the last minute, or as long as there is something to tell of.
+function rate({ requests, step_s }) {
+  const steps = Math.max(1, Math.min(12, Math.floor((state.now - state.document.process.started_at) / step_s)));
+  return sum(requests.slice(-steps)) / (steps * step_s);
+}
 const ended = (cell) => sum(Object.values(cell.requests));
-const isUsed = (cell) => ended(cell) + cell.in_flight > 0;
+
+// Requests that met no route, or no upstream, stand where the routes stand.
+function cellsOf({ routes, upstreams, without_upstream }) {
+  const cells = upstreams.map(({ name, without_route }) => ({ ...without_route, name: "no route", upstream: name, match: [], tokens: [] }));
+  cells.push({ ...without_upstream, name: "no upstream", upstream: "", match: [], tokens: [] });
+  return [...routes, ...cells.filter((cell) => ended(cell) + cell.in_flight > 0)];
+}
 
 // -- tokens ---------------------------------------------------------------------------------------
 
@@ -298,7 +312,7 @@ class RouteRow {
     if (route.match.length > 4) shown.push([`and ${number(route.match.length - 4)} more`, "quiet"]);
     put(this.name, route.name);
     words(this.match, shown);
-    words(this.way, [["\u2192 " + route.upstream, "quiet"], ...route.tokens.map((place) => this.token(place))]);
+    words(this.way, [...(route.upstream ? [[`\u2192 ${route.upstream}`, "quiet"]] : []), ...route.tokens.map((place) => this.token(place))]);
     this.chart.show(recent);
     const times = (key) => (duration.count ? length(duration[key]) : "\u2013");
     const now = route.in_flight ? `${number(route.in_flight)} open` : "\u2013";
@@ -318,11 +332,7 @@ class RouteRow {
   }
 }
 
-const FAULTS = {
-  unreachable: "unreachable", tls: "TLS", connect_timeout: "slow to connect", busy: "all connections in use", first_byte_timeout: "slow to answer",
-  idle_timeout: "stalled", closed: "closed without an answer", malformed: "malformed", head_too_large: "head too large", exhausted: "no descriptors",
-  local: "local", cut: "cut off",
-};
+const faultName = (kind) => kind.replaceAll("_", " ");
 const PARTS = ["busy", "connecting", "idle"];
 
 class UpstreamRow {
@@ -338,7 +348,7 @@ class UpstreamRow {
     this.node = make("li", {}, make("h3", {}, this.name, this.tls), this.authority, this.pool, this.numbers, this.faults, this.other);
   }
 
-  show({ name, authority, tls, connections, failures, without_route }) {
+  show({ name, authority, tls, connections, failures }) {
     const failed = Object.entries(failures).filter(([, count]) => count);
     attribute(this.node, "class", connections.waiting ? "warn" : "");
     put(this.name, name);
@@ -348,8 +358,8 @@ class UpstreamRow {
     const said = `${number(connections.busy)} busy, ${number(connections.connecting)} connecting, ${number(connections.idle)} idle, of at most ${number(connections.max)}`;
     attribute(this.pool, "aria-label", `connections: ${said}`);
     put(this.numbers, connections.waiting ? `${said}; ${many(connections.waiting, "request")} waiting for one` : said);
-    words(this.faults, failed.map(([kind, count]) => [`${number(count)} \u00d7 ${FAULTS[kind] ?? kind}`, "chip hurt"]));
-    put(this.other, `${many(connections.begun, "connection")} begun${isUsed(without_route) ? `, ${many(ended(without_route), "request")} without a route` : ""}`);
+    words(this.faults, failed.map(([kind, count]) => [`${number(count)} \u00d7 ${faultName(kind)}`, "chip hurt"]));
+    put(this.other, `${many(connections.begun, "connection")} begun`);
   }
 }
 
@@ -367,7 +377,7 @@ class FailureRow {
   show(one) {
     const subject = one.of === "token" ? [["token", "quiet"], [one.credential, "name"], [one.scope || "no scope", "quiet"]]
       : [["upstream", "quiet"], [one.upstream, "name"], ...(one.route ? [[`route ${one.route}`, "quiet"]] : [])];
-    words(this.head, [[one.of === "token" ? one.kind : FAULTS[one.kind] ?? one.kind, "badge bad"], ...subject]);
+    words(this.head, [[faultName(one.kind), "badge bad"], ...subject]);
     put(this.when, `${clock(one.at)}, ${ago(one.at)}${one.count > 1 ? `, ${number(one.count)} times since ${clock(one.first_at)}` : ""}`);
     put(this.cause, one.cause);
     this.remedy.hidden = !one.remedy;
@@ -400,7 +410,7 @@ class AlertRow {
     attribute(this.node, "class", `alert ${kind}`);
     put(this.title, title);
     this.text.hidden = !text;
-    const lines = text.split("\n").map(clean).join("\n");
+    const lines = text.split("\n").map((line) => clean(line)).join("\n");
     if (this.text.textContent !== lines) this.text.textContent = lines;
   }
 }
@@ -445,7 +455,7 @@ function tilesOf({ tokens, routes, clients, upstreams, failures }, total) {
 
 // -- what is shown --------------------------------------------------------------------------------
 
-const state = { document: null, now: 0, base: 0, load: null, total: null, chosen: {}, since: null, fault: "" };
+const state = { document: null, now: 0, base: 0, load: null, cells: [], total: null, chosen: {}, since: null, fault: "" };
 const parts = {
   alerts: new Rows(byId("alerts"), AlertRow), tiles: new Rows(byId("tiles"), FactRow), tokens: new Rows(byId("tokens"), TokenRow),
   routes: new Rows(byId("routes"), RouteRow), upstreams: new Rows(byId("upstreams"), UpstreamRow), failures: new Rows(byId("failures"), FailureRow),
@@ -481,7 +491,8 @@ function choose(kind, all) {
 }
 
 function chooseAll() {
-  for (const kind of ["tokens", "routes", "upstreams"]) state.chosen[kind] = choose(kind, state.document[kind]);
+  for (const kind of ["tokens", "upstreams"]) state.chosen[kind] = choose(kind, state.document[kind]);
+  state.chosen.routes = choose("routes", state.cells);
 }
 
 function showPhase({ process, tokens }) {
@@ -503,7 +514,7 @@ function show() {
   parts.alerts.show([...lost, ...alertsOf(said)], (alert) => alert.title);
   parts.tiles.show(tilesOf(said, state.total), ([name]) => name);
   parts.tokens.show(state.chosen.tokens, keyOfToken);
-  parts.routes.show(state.chosen.routes, (route) => route.name);
+  parts.routes.show(state.chosen.routes, (route) => JSON.stringify([route.name, route.upstream]));
   parts.upstreams.show(state.chosen.upstreams, (upstream) => upstream.name);
   parts.failures.show(said.failures, (one) => JSON.stringify([one.of, one.credential, one.upstream, one.scope, one.route, one.kind, one.cause]));
   parts.process.show(factsOf(said), ([name]) => name);
@@ -515,7 +526,8 @@ function accept(said) {
   const isSame = before?.process.pid === said.process.pid && before.process.started_at === said.process.started_at;
   state.load = isSame && said.now > before.now ? Math.max(0, said.process.cpu_s - before.process.cpu_s) / (said.now - before.now) : null;
   Object.assign(state, { document: said, base: said.now - performance.now() / 1000, now: said.now, since: null });
-  state.total = addUp([...said.routes, ...said.upstreams.map((upstream) => upstream.without_route)]);
+  state.cells = cellsOf(said);
+  state.total = addUp(state.cells);
   chooseAll();
   put(byId("total-peak"), `at most ${number(totalChart.show(state.total))} a second`);
   put(byId("failures-note"), said.failures.length ? number(said.failures.length) : "none");
