@@ -1,5 +1,5 @@
-# cmake -D FROM=folder -D NAME=status -D TO=file.c -P EmbedPage.cmake: NAME.html with NAME.css and NAME.js in
-# the place of "/* style */" and "/* script */", as a C array, with the Content-Security-Policy that
+# cmake -D FROM=folder -D NAME=status -D TO=file.c -P EmbedPage.cmake: NAME.html with NAME.css in the
+# place of "/* style */", words.js, rows.js and NAME.js in that of "/* script */", as a C array, with the Content-Security-Policy that
 # lets a browser run exactly these. src/admin/page.h has the declarations.
 
 # RFC 4648 of a string of hex digits. CMake has no base64 of its own.
@@ -31,16 +31,21 @@ function(source_of text out)
 endfunction()
 
 # Without indentation, and lines that are blank or a comment: they are for whoever reads the sources.
-function(read_source suffix out)
-  file(READ ${FROM}/${NAME}.${suffix} text)
+function(read_source file out)
+  file(READ ${FROM}/${file} text)
   string(REGEX REPLACE "\n[ \n]+" "\n" text "${text}")
   string(REGEX REPLACE "(^|\n)(//[^\n]*\n)+" "\\1" text "${text}")
   set(${out} "${text}" PARENT_SCOPE)
 endfunction()
 
-read_source(html page)
-read_source(css style)
-read_source(js script)
+read_source(${NAME}.html page)
+read_source(${NAME}.css style)
+string(REGEX REPLACE " *([{};,]) *" "\\1" style "${style}")
+set(script "")
+foreach(name words rows ${NAME})
+  read_source(${name}.js part)
+  string(APPEND script "${part}")
+endforeach()
 source_of("${style}" style_source)
 source_of("${script}" script_source)
 string(REPLACE "/* style */" "${style}" page "${page}")
