@@ -14,3 +14,18 @@ function(bearerd_layer name)
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC bearerd_common ${ARG_USES} PRIVATE ${ARG_DOORS})
 endfunction()
+
+# bearerd_page(LAYER NAME): LAYER/page/NAME.html, with its style and scripts, as a part of the layer.
+function(bearerd_page layer name)
+  set(from ${CMAKE_CURRENT_SOURCE_DIR}/${layer}/page)
+  file(GLOB sources CONFIGURE_DEPENDS ${from}/*)
+  set(to ${CMAKE_CURRENT_BINARY_DIR}/page_${name}.c)
+  set(command ${PROJECT_SOURCE_DIR}/cmake/EmbedPage.cmake)
+  add_custom_command(
+    OUTPUT ${to}
+    COMMAND ${CMAKE_COMMAND} -D FROM=${from} -D NAME=${name} -D TO=${to} -P ${command}
+    DEPENDS ${command} ${sources}
+    COMMENT "Embedding ${name}.html"
+    VERBATIM)
+  target_sources(${layer} PRIVATE ${to})
+endfunction()

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "admin/admin_private.h"
+#include "admin/page.h"
 #include "base/log.h"
 
 #define BODY_MAX        ((size_t)64 * 1024 * 1024) // tens of thousands of routes
@@ -18,6 +19,7 @@
 #define PROBLEM         "application/problem+json"
 
 static int list_write(const struct admin_call *call, struct buf *out);
+static int page_write(const struct admin_call *call, struct buf *out);
 
 static const struct admin_page pages[] = {
     {"/", "GET", PAGE_READ, "text/plain; charset=utf-8", list_write, "this list"},
@@ -28,6 +30,8 @@ static const struct admin_page pages[] = {
     {"/metrics", "GET", PAGE_READ, "text/plain; version=0.0.4; charset=utf-8", metrics_write,
      "counters, for Prometheus"},
     {"/status.json", "GET", PAGE_READ, JSON, status_write, "tokens, routes, upstreams, failures"},
+    {"/status", "GET", PAGE_READ, "text/html; charset=utf-8", page_write,
+     "the same for people: a page that keeps itself up to date"},
     {"/reload", "POST", PAGE_CHANGE, JSON, order_reload, "read the configuration again"},
     {"/drain", "POST", PAGE_CHANGE, JSON, order_drain,
      "end what is under way, take nothing new, and exit"},
@@ -35,13 +39,28 @@ static const struct admin_page pages[] = {
      "?level=debug, info, warn or error: until the next reload"},
 };
 
+// Of a program that asks for anything, or for nothing in particular, nothing is known.
+static bool is_browser(const struct request *request)
+{
+    const struct field *accept = fields_find(&request->fields, STR("Accept"));
+    return accept && str_starts(accept->value, STR("text/html"));
+}
+
 static int list_write(const struct admin_call *call, struct buf *out)
 {
-    (void)call;
     bool ok = buf_printf(out, "bearerd %s\n\n", BEARERD_VERSION);
     for (size_t i = 0; ok && i < ARRAY_LEN(pages); i++)
         ok = buf_printf(out, "%-4s %-13s %s\n", pages[i].method, pages[i].path, pages[i].what);
-    return ok ? 200 : 0;
+    if (!is_browser(call->visit->request))
+        return ok ? 200 : 0;
+    call->visit->location = "/status";
+    return ok ? 303 : 0;
+}
+
+static int page_write(const struct admin_call *call, struct buf *out)
+{
+    call->visit->policy = page_status_policy;
+    return buf_append(out, page_status) ? 200 : 0;
 }
 
 uint64_t admin_now_ms(void)
@@ -78,7 +97,8 @@ int admin_problem(struct buf *out, int status, const char *type, const char *tit
 struct answer {
     int status;
     const char *content_type;
-    const char *allow; // with 405
+    const char *allow;            // with 405
+    const char *policy, *location; // as of a visit
 };
 
 static bool answer_fields(const struct answer *answer, struct fields *fields)
@@ -86,12 +106,14 @@ static bool answer_fields(const struct answer *answer, struct fields *fields)
     static const struct field always[] = {
         {{"Cache-Control", 13}, {"no-store", 8}},
         {{"X-Content-Type-Options", 22}, {"nosniff", 7}},
-        {{"Content-Security-Policy", 23}, {"default-src 'none'; frame-ancestors 'none'", 42}},
         {{"X-Frame-Options", 15}, {"DENY", 4}},
         {{"Referrer-Policy", 15}, {"no-referrer", 11}},
         {{"Cross-Origin-Resource-Policy", 28}, {"same-origin", 11}},
     };
-    bool ok = fields_add(fields, STR("Content-Type"), str_of(answer->content_type));
+    const char *policy =
+        answer->policy ? answer->policy : "default-src 'none'; frame-ancestors 'none'";
+    bool ok = fields_add(fields, STR("Content-Type"), str_of(answer->content_type)) &&
+              fields_add(fields, STR("Content-Security-Policy"), str_of(policy));
     for (size_t i = 0; ok && i < ARRAY_LEN(always); i++)
         ok = fields_add(fields, always[i].name, always[i].value);
     if (answer->status == 401)
@@ -99,6 +121,8 @@ static bool answer_fields(const struct answer *answer, struct fields *fields)
             ok && fields_add(fields, STR("WWW-Authenticate"), STR("Basic realm=\"bearerd admin\""));
     if (answer->allow)
         ok = ok && fields_add(fields, STR("Allow"), str_of(answer->allow));
+    if (answer->location)
+        ok = ok && fields_add(fields, STR("Location"), str_of(answer->location));
     return ok;
 }
 
@@ -122,7 +146,7 @@ static void visit_answer(struct visit *visit, const struct answer *answer)
 static void visit_refuse(struct visit *visit, int status, const char *type, const char *title,
                          const char *detail, const char *allow)
 {
-    struct answer answer = {status, PROBLEM, allow};
+    struct answer answer = {.status = status, .content_type = PROBLEM, .allow = allow};
     buf_clear(&visit->body);
     if (!admin_problem(&visit->body, status, type, title, detail))
         buf_clear(&visit->body); // cannot happen: a problem is small
@@ -133,7 +157,12 @@ void visit_finish(struct visit *visit, int status)
 {
     const struct admin_page *page = visit->page;
     bool is_problem = status >= 400 && page->access == PAGE_CHANGE;
-    struct answer answer = {status, is_problem ? PROBLEM : page->content_type, NULL};
+    struct answer answer = {
+        .status = status,
+        .content_type = is_problem ? PROBLEM : page->content_type,
+        .policy = visit->policy,
+        .location = visit->location,
+    };
     if (status) {
         visit_answer(visit, &answer);
         return;

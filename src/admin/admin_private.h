@@ -30,6 +30,8 @@ struct visit { // a request, until its answer is sent
     struct admin *admin;
     struct request *request;
     const struct admin_page *page; // NULL: none was found
+    const char *policy;            // Content-Security-Policy; NULL: it loads nothing
+    const char *location;          // with 303
     struct buf body;
     struct facts_order order; // under way
     int64_t uid;              // of the caller; -1: not known

@@ -38,8 +38,9 @@ class Browser:
         self.process.stdin.flush()
         return self._read()
 
-    def open(self, url):
-        return Page(self, self.command(open=url)["page"])
+    def open(self, url, **options):
+        """options: of the page, as Playwright's newPage() has them (viewport, colorScheme, httpCredentials, …)."""
+        return Page(self, self.command(open=url, **{"as": options})["page"])
 
     def stop(self):
         self.process.stdin.close()
@@ -54,8 +55,23 @@ class Page:
         """What the JavaScript function, called with the value in the page, returns or resolves to."""
         return self.browser.command(page=self.number, run=function, **{"with": value})["value"]
 
+    def wait(self, function, value=None):
+        """Until the function, called with the value in the page, returns something true."""
+        return self.browser.command(page=self.number, wait=function, **{"with": value})["value"]
+
+    def press(self, key):
+        self.browser.command(page=self.number, press=key)
+
+    def shot(self, path, full=False):
+        """A picture (PNG) of what is in view, or of the whole page."""
+        self.browser.command(page=self.number, shot=str(path), full=full)
+
     def messages(self):
         return self.browser.command(page=self.number)["messages"]
+
+    def requests(self):
+        """The addresses it has asked for."""
+        return self.browser.command(page=self.number)["requests"]
 
     def close(self):
         self.browser.command(page=self.number, close=True)
