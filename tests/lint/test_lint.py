@@ -95,6 +95,7 @@ def test_gates_measures_a_function():
         ("a.md", "see /srv/build/tree/x", "path of this machine"),
         ("a.c", "ey" + "J" + "a" * 30 + ".eyJ" + "b" * 30 + ".c", "JSON web token"),
         ("a/package-lock.json", ' "resolved": "https://registry.example"', "download address"),
+        ("a.md", "one\n" + "<" * 7 + " HEAD\n", "conflict"),
     ],
 )
 def test_words_finds(name, text, why):

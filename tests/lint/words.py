@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What must not stand in any file that git knows: paths of the machine somebody worked on, and things that look
-like real credentials. Also: an npm lock file must not name download addresses."""
+"""What must not stand in any file that git knows: paths of the machine somebody worked on, things that look
+like real credentials, conflicts of a merge. Also: an npm lock file must not name download addresses."""
 import pathlib
 import re
 import subprocess
@@ -14,6 +14,7 @@ PATTERNS = {
     r"/(?:ro" r"ot|ho" r"me/\w+|Us" r"ers/\w+)/[\w.]": "path of somebody's machine",
     r"-----BEGIN (?:\w+ )?PRIV" r"ATE KEY-----\n[A-Za-z0-9+/=\n]{64}": "private key",
     r"\bey" r"J[\w-]{20,}\.ey" r"J[\w-]{20,}\.": "JSON web token",
+    r"^(?:<{7}|>{7}|={7}$)": "conflict that nobody settled",
     r"\b(?:AK" r"IA[0-9A-Z]{16}|gh[pousr]_\w{36}|xox[bp]-\d{8,})": "credential of a known service",
 }
 # Folders that texts name for their own reasons: a tree that lies right below one is looked for by its whole path.
@@ -32,7 +33,7 @@ def faults_of(name, text, here):
     """here: what workplace() says."""
     found = {**PATTERNS, re.escape(here): "path of this machine"}
     for pattern, what in found.items():
-        for match in re.finditer(pattern, text):
+        for match in re.finditer(pattern, text, re.M):
             yield text.count("\n", 0, match.start()) + 1, what
     if name.endswith("package-lock.json"):
         for match in LOCK_FILE.finditer(text):
