@@ -12,6 +12,7 @@
 
 #define KEEP_MEM_MAX                                                                               \
     ((size_t)64 * 1024) // buffers up to this stay with the object for the next request
+#define ENOUGH_TO_SEND ((size_t)32 * 1024)
 
 void forward_fail(struct forward *forward, enum forward_error error, const char *why)
 {
@@ -35,6 +36,7 @@ void forward_release(struct forward *forward)
 
 static bool forward_renew_head(struct forward *forward);
 static void forward_flush_soon(struct forward *forward);
+static void forward_flush_later(struct forward *forward);
 
 static void forward_await_link(struct forward *forward)
 {
@@ -51,7 +53,7 @@ static void forward_open(struct forward *forward, bool wants_fresh)
     switch (lease_take(forward->pool, &forward->lease)) {
     case LEASE_NOW:
         forward->phase = FORWARD_HEAD;
-        forward_flush_soon(forward);
+        forward_flush_later(forward);
         break;
     case LEASE_LATER:
         forward_await_link(forward);
@@ -156,6 +158,15 @@ static bool forward_flush(struct forward *forward)
     return true;
 }
 
+static void forward_offer_room(struct forward *forward)
+{
+    if (forward_is_sending(forward) && forward->wants_room &&
+        forward->out.len - forward->out_sent < forward->limits.buffer_max) {
+        forward->wants_room = false;
+        forward->ops->on_room(forward);
+    }
+}
+
 static void forward_go_on(struct forward *forward)
 {
     bool is_fine = forward_flush(forward);
@@ -167,12 +178,7 @@ static void forward_go_on(struct forward *forward)
     }
     if (!is_fine && forward->phase == FORWARD_BODY && forward_is_sending(forward))
         forward_be_refused(forward);
-    if (!forward_is_sending(forward))
-        return;
-    if (forward->wants_room && forward->out.len - forward->out_sent < forward->limits.buffer_max) {
-        forward->wants_room = false;
-        forward->ops->on_room(forward);
-    }
+    forward_offer_room(forward);
 }
 
 static void on_lease(struct lease *lease)
@@ -203,6 +209,28 @@ static void forward_flush_soon(struct forward *forward)
         forward->is_broken = true;
         timer_start(forward->loop, &forward->timer, 0);
     }
+}
+
+// Head and first pieces of a body come within one turn as a rule: they go in one write, not three.
+// What is whole, or enough to fill a connection, does not wait.
+static void forward_flush_later(struct forward *forward)
+{
+    if (forward->out_is_over || forward->out.len - forward->out_sent >= ENOUGH_TO_SEND) {
+        task_cancel(&forward->task);
+        forward_flush_soon(forward);
+    } else {
+        loop_defer(forward->loop, &forward->task);
+    }
+}
+
+static void on_turn_end(struct task *task)
+{
+    struct forward *forward = CONTAINER_OF(task, struct forward, task);
+    if (forward->phase != FORWARD_HEAD && forward->phase != FORWARD_BODY)
+        return;
+    forward_flush_soon(forward);
+    if (!forward->is_broken)
+        forward_offer_room(forward);
 }
 
 static bool forward_append(struct forward *forward, struct str bytes)
@@ -244,7 +272,7 @@ size_t forward_write(struct forward *forward, struct str bytes)
         forward->wants_room = true; // cannot happen: the ceiling of `out` is above buffer_max
         return 0;
     }
-    forward_flush_soon(forward);
+    forward_flush_later(forward);
     return bytes.len;
 }
 
@@ -261,7 +289,7 @@ void forward_finish(struct forward *forward, struct str trailers)
     if (forward->is_chunked && !forward_append_last_chunk(forward, trailers))
         log_error("upstream.buffer_full"); // cannot happen: its ceiling holds a whole head more
     forward->out_is_over = true;
-    forward_flush_soon(forward);
+    forward_flush_later(forward);
 }
 
 // -- events ------------------------------------------------------------------------------------
@@ -336,6 +364,7 @@ void forward_init(struct forward *forward, struct loop *loop, const struct forwa
     forward->lease.on_failed = on_lease_failed;
     forward->lease.on_ready = on_ready;
     timer_init(&forward->timer, on_timer);
+    task_init(&forward->task, on_turn_end);
     buf_init(&forward->out, 0);
     buf_init(&forward->held, 0);
     buf_init(&forward->in, 0);
@@ -443,6 +472,7 @@ void forward_end(struct forward *forward)
     if (forward->phase != FORWARD_OFF && forward->phase != FORWARD_OVER)
         lease_end(&forward->lease, false);
     timer_disarm(&forward->timer);
+    task_cancel(&forward->task);
     mem_wipe(forward->out.ptr, forward->out.len); // the access token was in it
     buf_recycle(&forward->out);
     buf_recycle(&forward->in);

@@ -73,6 +73,7 @@ struct forward {
     enum forward_phase phase;
     struct lease lease;
     struct timer timer; // runs only while the upstream owes us something
+    struct task task;   // sends what there is, at the end of the turn
     struct buf out;     // the request on its way: head, framed body
     struct buf held;    // the body, while a new head is written in front of it
     size_t out_sent;
