@@ -312,6 +312,13 @@ def test_wait_without_an_admin_listener(tmp_path, token_server, upstream, start)
     assert f"no [admin] listen: waiting until the proxy answers at 127.0.0.1:{port}" in done.stderr
 
 
+@pytest.mark.parametrize("command", [["ping"], ["wait"], ["status"], ["drain"], ["reload"]])
+def test_a_configuration_that_does_not_say_where(tmp_path, command):
+    path = write_config(tmp_path, "[upstream a]\nurl = https://x.example\n", "listen = nonsense\n[admin]\nlisten = nonsense")
+    done = run(*command, "-c", path)
+    assert done.returncode in (1, 3) and done.stderr.startswith(f"{command[0]}: ")
+
+
 # -- drain and reload ----------------------------------------------------------------------------
 
 
