@@ -255,6 +255,20 @@ def test_watch_notices_a_new_size_and_a_restart(ready):
     assert terminal.seen.endswith("\x1b[?1049l")
 
 
+def test_watch_gives_the_screen_back_while_it_is_stopped(ready):
+    """Ctrl-Z, and fg."""
+    terminal = Terminal("status", "--watch", "-c", ready.config)
+    wait_until(lambda: terminal.pictures(), 20, "a picture")
+    terminal.process.send_signal(signal.SIGTSTP)
+    _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    wait_until(lambda: terminal.seen.endswith("\x1b[?1049l"), 20, "the screen given back")
+    terminal.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: terminal.seen.count("\x1b[?1049h") == 2 and terminal.pictures()[-1], 20, "the screen taken again")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.wait() == 0 and terminal.seen.endswith("\x1b[?1049l")
+
+
 def test_watch_wants_a_terminal(ready):
     done = run("status", "--watch", "-c", ready.config)
     assert done.returncode == 2 and "terminal" in done.stderr
