@@ -97,7 +97,7 @@ int admin_problem(struct buf *out, int status, const char *type, const char *tit
 struct answer {
     int status;
     const char *content_type;
-    const char *allow;            // with 405
+    const char *allow;             // with 405
     const char *policy, *location; // as of a visit
 };
 

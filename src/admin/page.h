@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The status page, one document with its style and script, made from src/admin/page/ when bearerd is
-// built. It is the same for everybody and holds no facts: its script asks /status.json for them.
+// The status page, one document with its style and script, made from src/admin/page/ when bearerd
+// is built. It is the same for everybody and holds no facts: its script asks /status.json for them.
 #ifndef ADMIN_PAGE_H
 #define ADMIN_PAGE_H
 

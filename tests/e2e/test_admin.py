@@ -19,7 +19,7 @@ from kit.raw import Broken, RawClient
 from kit.scripted import token_answer
 
 KEY = "a key for operators only"
-READ = ["/", "/metrics", "/status.json"]
+READ = ["/", "/metrics", "/status.json", "/status"]
 HEALTH = ["/livez", "/readyz", "/startupz"]
 CHANGE = ["/reload", "/drain", "/log-level?level=info"]
 
@@ -208,7 +208,7 @@ def test_bodies_are_of_no_use(simple):
 
 def test_the_list_names_every_page(simple):
     listed = [line.split()[1] for line in simple().admin.get("/").text.splitlines()[2:]]
-    assert listed == ["/", "/livez", "/readyz", "/startupz", "/metrics", "/status.json", "/reload", "/drain", "/log-level"]
+    assert listed == ["/", "/livez", "/readyz", "/startupz", "/metrics", "/status.json", "/status", "/reload", "/drain", "/log-level"]
 
 
 # -- health --------------------------------------------------------------------------------------------

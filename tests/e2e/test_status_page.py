@@ -8,19 +8,24 @@ import json
 import os
 import pathlib
 import re
+import socket
+import threading
 
 import pytest
 from conftest import one_route
 from kit import canary
 from kit.admin import Admin
 from kit.browser import Browser
+from kit.png import squeeze
 from kit.process import free_port, wait_until
+from kit.relays import relay
 from kit.scene import Scene
 from kit.scripted import send_json, token_answer
 
 pytestmark = pytest.mark.xdist_group("browser")  # one of it for all
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+DESKTOP, PHONE = {"width": 1200, "height": 1160}, {"width": 360, "height": 740}
 SOURCES = pathlib.Path(__file__).resolve().parents[2] / "src/admin/page"
+PICTURES_SECONDS = int(os.environ.get("PICTURES_SECONDS", 14))
 KEY = "a key for operators only"
 HOSTILE = (
     "<script>hit('script')</script><img src=x onerror=\"hit('img')\"><svg onload=hit('svg')>\"'`${hit('template')}"
@@ -163,6 +168,41 @@ def test_a_browser_that_has_the_key(served, opened, auth, upstream):
     page = opened(daemon.page, httpCredentials={"username": "me", "password": KEY})
     assert page.run(TEXT, "phase").strip() == "ready"
     assert KEY not in page.run("() => document.documentElement.outerHTML")
+
+
+@pytest.fixture
+def tunnel():
+    """tunnel(path): a port of this machine that leads to a unix socket, as `ssh -L` makes one."""
+    servers = []
+
+    def serve(server, path):
+        while True:
+            try:
+                client, _ = server.accept()
+            except OSError:
+                return
+            behind = socket.socket(socket.AF_UNIX)
+            behind.connect(str(path))
+            threading.Thread(target=relay, args=[client, behind], daemon=True).start()
+
+    def make(path, port):
+        servers.append(socket.create_server(("127.0.0.1", port)))
+        threading.Thread(target=serve, args=[servers[-1], path], daemon=True).start()
+
+    yield make
+    for server in servers:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+
+
+def test_through_a_tunnel_to_the_socket(start, opened, tunnel, auth, upstream, tmp_path_factory):
+    """Under a name that accept_hosts has, and under no other."""
+    path, port = tmp_path_factory.mktemp("s") / "a.sock", free_port()
+    start(one_route(auth.credential(), upstream.url) + f"[admin]\nlisten = unix:{path}\naccept_hosts = localhost:{port}\n")
+    tunnel(path, port)
+    page = opened(f"http://localhost:{port}/status")
+    look(page)
+    assert "host-not-allowed" in opened(f"http://127.0.0.1:{port}/status", is_live=False).run("() => document.body.innerText")
 
 
 # -- it lives ---------------------------------------------------------------------------------------
@@ -406,9 +446,10 @@ FAINT = """() => {
 }"""
 
 
+@pytest.mark.timeout(90 + 2 * PICTURES_SECONDS)
 def test_everybody_can_read_it(served, opened, token_server, scripted, certs, tmp_path):
     """Tokens in every state, light and dark, on a desk and on a phone; kept as pictures when asked for."""
-    seconds = int(os.environ.get("PICTURES_SECONDS", 14))
+    seconds = PICTURES_SECONDS
     folder = pathlib.Path(os.environ.get("PICTURES", tmp_path))
     scene = Scene(token_server, scripted, certs, seconds)
     daemon = served(scene.ini)
@@ -420,8 +461,11 @@ def test_everybody_can_read_it(served, opened, token_server, scripted, certs, tm
         }
         for name, page in pages.items():
             states = {"valid", "due for renewal", "valid, renewal fails", "no token"}
-            wait_until(lambda: set(page.run(STATES)) >= states, 1.3 * seconds, f"every state on {name}")
+            wait_until(lambda: set(page.run(STATES)) >= states, 1.3 * seconds + 10, f"every state on {name}")
             page.shot(folder / f"status-{name}.png", full=True)
+        opened(daemon.page, viewport={"width": 1200, "height": 1870}).shot(folder / "status.png")
+        if "PICTURES" in os.environ:
+            squeeze(folder / "status.png")
         for page in pages.values():
             assert page.run(FAINT) == []
             look(page)

@@ -72,6 +72,7 @@ function show() {
 }
 
 function accept(said) {
+  if (said.schema !== 1) throw new Error("Its status.json is not the one this page knows: load the page again.");
   const before = state.document;
   if (before && before.process.version !== said.process.version) location.reload(); // its page may be another, too
   const isSame = before?.process.pid === said.process.pid && before.process.started_at === said.process.started_at;
@@ -121,9 +122,11 @@ async function ask() {
     live("live", `live, every ${number(asking.wait / 1000)} s`);
   } catch (fault) {
     lose(fault.name === "TimeoutError" ? "It takes connections, but does not answer." : fault.message);
+  } finally {
+    asking.isOpen = false;
+    if (document.hidden) live("paused", "paused");
+    else asking.timer = setTimeout(ask, asking.wait);
   }
-  asking.isOpen = false;
-  if (!document.hidden) asking.timer = setTimeout(ask, asking.wait);
 }
 
 document.addEventListener("visibilitychange", () => {

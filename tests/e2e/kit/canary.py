@@ -81,7 +81,7 @@ def find(secrets, shown):
     ]
 
 
-PAGES = ("/", "/livez", "/readyz", "/startupz", "/metrics", "/status.json")
+PAGES = ("/", "/livez", "/readyz", "/startupz", "/metrics", "/status.json", "/status")
 
 
 def shown_by(process, admin):
