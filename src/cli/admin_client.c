@@ -90,6 +90,14 @@ bool admin_client_open(struct admin_client *client, const struct admin_options *
     return read_key(client, options->key_file, err);
 }
 
+const char *admin_client_proxy(const struct admin_client *client, struct err *err)
+{
+    if (client->config->listen.count)
+        return client->config->listen.items[0];
+    err_set(err, "%s: its [proxy] listen cannot be used; see bearerd check", client->config->path);
+    return NULL;
+}
+
 void admin_client_close(struct admin_client *client)
 {
     config_unref(client->config);
@@ -158,10 +166,12 @@ char *admin_text_plain(struct str text, bool keep_lines)
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        bool is_line = keep_lines && c == '\n';
+        bool is_kept = (c >= ' ' && c <= '~') || (keep_lines && c == '\n');
         if (((unsigned char)c & 0xC0) == 0x80)
             continue; // within a character of UTF-8
-        out[len++] = is_line || (c >= ' ' && c <= '~') ? c : '?';
+        if (!is_kept)
+            c = '?';
+        out[len++] = c;
     }
     return out;
 }

@@ -36,6 +36,8 @@ struct admin_client {
 // that only the service has, do not matter here; that it cannot be read does. Close it either way.
 bool admin_client_open(struct admin_client *client, const struct admin_options *options,
                        struct err *err) WARN_UNUSED;
+// Where the proxy itself listens first, by the same configuration. NULL and why: it does not say.
+const char *admin_client_proxy(const struct admin_client *client, struct err *err) WARN_UNUSED;
 void admin_client_close(struct admin_client *client);
 
 struct admin_answer {

@@ -132,19 +132,20 @@ static bool get_tokens(struct config *config)
     return is_ok;
 }
 
+struct config *check_inspect(const char *path, struct config_faults *faults)
+{
+    struct config *config = config_inspect(path, faults);
+    if (config->files.count)
+        check_compiled(config, faults);
+    check_tokens(config, faults);
+    config_faults_sort(faults);
+    return config;
+}
+
 int check_run(const char *path, bool is_live)
 {
     struct config_faults faults = {0};
-    struct config *config = config_inspect(path, &faults);
-    struct err err;
-    // Before the keys are looked at: OpenSSL takes our memory functions only while it holds
-    // nothing.
-    if (is_live && !daemon_prepare_process(&err))
-        config_faults_add(&faults, (struct config_place){config->path, 0}, "%s", err.text);
-    if (config->files.count)
-        check_compiled(config, &faults);
-    check_tokens(config, &faults);
-    config_faults_sort(&faults);
+    struct config *config = check_inspect(path, &faults);
     print_all(&faults, "");
     print_all(&config->warnings, "warning: ");
     bool is_ok = faults.count == 0;
@@ -175,5 +176,11 @@ int cli_check(int argc, char **argv)
     }
     if (optind < argc)
         return command_usage(argv[0], "unexpected argument");
+    // Before keys are looked at: OpenSSL takes our memory functions only while it holds nothing.
+    struct err err;
+    if (is_live && !daemon_prepare_process(&err)) {
+        fprintf(stderr, "check: %s\n", err.text);
+        return EXIT_FAILED;
+    }
     return check_run(path, is_live);
 }

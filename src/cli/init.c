@@ -14,6 +14,7 @@
 #include "cli/init_text.h"
 #include "cli/live.h"
 #include "config/config.h"
+#include "daemon/daemon.h"
 
 #define TEXT_MAX ((size_t)256 * 1024)
 
@@ -125,7 +126,7 @@ static bool stand_in_for_secret(const char *variable)
 static bool check_draft(const char *draft)
 {
     struct config_faults faults = {0};
-    struct config *config = config_inspect(draft, &faults);
+    struct config *config = check_inspect(draft, &faults);
     for (size_t i = 0; i < faults.count; i++)
         fprintf(stderr, "init: %s\n", faults.items[i].message);
     bool is_ok = faults.count == 0;
@@ -187,6 +188,9 @@ static void print_next(const struct init *init, bool lacks_secret)
 
 static int run(const struct init *init)
 {
+    struct err err;
+    if (init->is_tried && !daemon_prepare_process(&err))
+        return fail(&err);
     bool lacks_secret = stand_in_for_secret(init_text_variable(&init->wish));
     int code = write_config(init);
     if (code != EXIT_DONE)

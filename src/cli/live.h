@@ -28,7 +28,9 @@ bool live_get(struct config *config, bool use_store, struct live_token *tokens, 
               struct err *err) WARN_UNUSED;
 void live_fini(struct live_token *tokens, size_t count);
 
-// The whole of `bearerd check`, and of `check --live`; its exit code (check.c).
+// What `bearerd check` looks at; never NULL, and not for running when there are faults. And the
+// whole of it; its exit code. With is_live the process must be prepared, before either. (check.c)
+struct config *check_inspect(const char *path, struct config_faults *faults) WARN_UNUSED;
 int check_run(const char *path, bool is_live);
 
 // What came of it, in 100 columns (live_table.c).

@@ -25,8 +25,8 @@ int cli_ping(int argc, char **argv)
     const char *address = NULL;
     bool is_up = admin_client_open(&client, &where, &err);
     if (is_up) {
-        address = client.config->listen.items[0];
-        is_up = probe_proxy(address, TIMEOUT_MS, &err);
+        address = admin_client_proxy(&client, &err);
+        is_up = address && probe_proxy(address, TIMEOUT_MS, &err);
     }
     if (is_up)
         printf("bearerd answers at %s\n", address);

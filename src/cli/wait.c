@@ -60,7 +60,8 @@ static bool is_ready(const struct admin_client *client, unsigned timeout_ms, cha
     struct err err;
     bool ready = false;
     if (!client->address) {
-        ready = probe_proxy(client->config->listen.items[0], timeout_ms, &err);
+        const char *proxy = admin_client_proxy(client, &err);
+        ready = proxy && probe_proxy(proxy, timeout_ms, &err);
     } else if (admin_client_ask(client, "GET /readyz", timeout_ms, &answer, &err)) {
         ready = read_health(&answer, why);
         admin_answer_fini(&answer);
@@ -107,21 +108,27 @@ static int wait_for(const struct admin_client *client, uint64_t timeout_ms)
     return ready ? EXIT_DONE : EXIT_FAILED;
 }
 
+// Where there is no admin listener, says what is asked in its place.
+static bool choose(const struct admin_client *client, struct err *err)
+{
+    const char *proxy = client->address ? NULL : admin_client_proxy(client, err);
+    if (proxy)
+        fprintf(stderr,
+                "wait: %s has no [admin] listen: waiting until the proxy answers at %s, which "
+                "says nothing of its tokens\n",
+                client->config->path, proxy);
+    return client->address || proxy;
+}
+
 static int run(const struct admin_options *options, uint64_t timeout_ms)
 {
     struct admin_client client;
     struct err err;
     int code = EXIT_FAILED;
-    if (!admin_client_open(&client, options, &err)) {
-        fprintf(stderr, "wait: %s\n", err.text);
-    } else {
-        if (!client.address)
-            fprintf(stderr,
-                    "wait: %s has no [admin] listen: waiting until the proxy answers at %s, which "
-                    "says nothing of its tokens\n",
-                    client.config->path, client.config->listen.items[0]);
+    if (admin_client_open(&client, options, &err) && choose(&client, &err))
         code = wait_for(&client, timeout_ms);
-    }
+    else
+        fprintf(stderr, "wait: %s\n", err.text);
     admin_client_close(&client);
     return code;
 }

@@ -255,6 +255,20 @@ def test_watch_notices_a_new_size_and_a_restart(ready):
     assert terminal.seen.endswith("\x1b[?1049l")
 
 
+def test_watch_gives_the_screen_back_while_it_is_stopped(ready):
+    """Ctrl-Z, and fg."""
+    terminal = Terminal("status", "--watch", "-c", ready.config)
+    wait_until(lambda: terminal.pictures(), 20, "a picture")
+    terminal.process.send_signal(signal.SIGTSTP)
+    _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    wait_until(lambda: terminal.seen.endswith("\x1b[?1049l"), 20, "the screen given back")
+    terminal.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: terminal.seen.count("\x1b[?1049h") == 2 and terminal.pictures()[-1], 20, "the screen taken again")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.wait() == 0 and terminal.seen.endswith("\x1b[?1049l")
+
+
 def test_watch_wants_a_terminal(ready):
     done = run("status", "--watch", "-c", ready.config)
     assert done.returncode == 2 and "terminal" in done.stderr
@@ -310,6 +324,13 @@ def test_wait_without_an_admin_listener(tmp_path, token_server, upstream, start)
     done = run("wait", "-c", plain)
     assert (done.returncode, done.stdout) == (0, "bearerd answers\n")
     assert f"no [admin] listen: waiting until the proxy answers at 127.0.0.1:{port}" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["ping"], ["wait"], ["status"], ["drain"], ["reload"]])
+def test_a_configuration_that_does_not_say_where(tmp_path, command):
+    path = write_config(tmp_path, "[upstream a]\nurl = https://x.example\n", "listen = nonsense\n[admin]\nlisten = nonsense")
+    done = run(*command, "-c", path)
+    assert done.returncode in (1, 3) and done.stderr.startswith(f"{command[0]}: ")
 
 
 # -- drain and reload ----------------------------------------------------------------------------

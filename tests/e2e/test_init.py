@@ -83,6 +83,7 @@ def test_what_check_is_against_is_not_written(tmp_path):
     done = init(tmp_path, "--token-url", "http://idp.example.com/token", *USUAL[2:])
     assert done.returncode == 1 and "[credential main] token_url: http://idp.example.com/token is not encrypted" in done.stderr
     assert init(tmp_path, *USUAL, "--auth-method", "basic").returncode == 1
+    assert "ca_file" in init(tmp_path, *USUAL, "--ca-file", __file__).stderr, "no certificate in it"
     assert init(tmp_path, *USUAL, "--secret-env", "not a name").returncode == 1
     assert os.listdir(tmp_path) == []
 

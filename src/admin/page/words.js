@@ -134,7 +134,7 @@ class Chart {
     const most = Math.max(1, ...requests), tall = requests.map((count) => (HEIGHT * count) / most);
     const bar = (x, from, to) => (to > from ? `M${x} ${(HEIGHT - from).toFixed(2)}V${(HEIGHT - to).toFixed(2)}h.8V${(HEIGHT - from).toFixed(2)}z` : "");
     // A single failure among thousands is to be seen.
-    const low = failed.map((count, i) => (count ? Math.max(2, (HEIGHT * count) / most) : 0));
+    const low = failed.map((count, i) => (count ? Math.max(1.2, (HEIGHT * count) / most) : 0));
     attribute(this.node, "viewBox", `0 0 ${requests.length || 60} ${HEIGHT}`);
     attribute(this.paths[0], "d", tall.map((to, x) => bar(x, low[x], Math.max(to, to && 1))).join(""));
     attribute(this.paths[1], "d", low.map((to, x) => bar(x, 0, to)).join(""));
