@@ -8,6 +8,7 @@
 
 #include "cli/admin_client.h"
 #include "cli/command.h"
+#include "cli/probe.h"
 #include "cli/status_screen.h"
 #include "cli/terminal.h"
 
@@ -148,10 +149,23 @@ static int check_quietly(const struct admin_client *client)
     return code;
 }
 
+// Where there is no admin listener: does the proxy answer? More cannot be known then, and a health
+// check that is the same for every configuration is worth having.
+static int check_proxy(const struct admin_client *client)
+{
+    struct err err;
+    const char *address = admin_client_proxy(client, &err);
+    if (address && probe_proxy(address, TIMEOUT_MS, &err))
+        return EXIT_DONE;
+    return complain(err.text);
+}
+
 // -- the command line --------------------------------------------------------------------------
 
 static int run(struct admin_client *client, enum form form)
 {
+    if (!client->address && form == FORM_QUIET)
+        return check_proxy(client);
     if (!client->address) {
         fprintf(stderr,
                 "status: %s has no [admin] listen, so there is nobody to ask; `bearerd ping` asks "

@@ -135,6 +135,16 @@ def test_status_for_health_checks(ready):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_status_for_health_checks_without_an_admin_listener(start, token_server, upstream):
+    port = free_port()
+    daemon = start(one_route(token_server().credential(), upstream.url) + "\n[admin]\n", f"listen = 127.0.0.1:{port}")
+    done = run("status", "--quiet", "-c", daemon.config)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    daemon.stop()
+    done = run("status", "--quiet", "-c", daemon.config)
+    assert done.returncode == 3 and str(port) in done.stderr
+
+
 def test_status_when_nobody_can_be_asked(tmp_path, scripted, start, token_server, upstream):
     gone = run("status", "--admin", f"unix:{tmp_path}/none.sock")
     assert (gone.returncode, gone.stdout) == (3, "") and "none.sock" in gone.stderr

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What starts bearerd elsewhere, as far as it can be looked at without a cluster: manifests parse, name what is there, and
 the configuration in them is sound."""
+import json
 import re
 import subprocess
 
@@ -79,8 +80,10 @@ def test_compose(tmp_path):
     services = COMPOSE["services"]
     assert services["client"]["network_mode"] == "service:bearerd"
     assert services["client"]["depends_on"]["bearerd"]["condition"] == "service_healthy"
-    program, *args = services["bearerd"]["healthcheck"]["test"][1:]
-    assert (program, args[0]) == ("/usr/sbin/bearerd", "ping")
+    health = ["/usr/sbin/bearerd", "status", "--quiet"]
+    assert services["bearerd"]["healthcheck"]["test"][1:] == health
+    (command,) = re.findall(r"^HEALTHCHECK .*CMD (.*)", (ROOT / "docker/Dockerfile").read_text(), re.M)
+    assert json.loads(command) == health
     source = services["bearerd"]["volumes"][0].split(":")[0]
     given = services["bearerd"]["environment"]
     named = set(re.findall(r"(?:\$\{|env:)(\w+)(?!\w|:-)", (ROOT / "docker" / source).read_text()))
