@@ -62,7 +62,13 @@ def count(start, auth, nginx, release, tmp_path):
             f'#!/bin/sh\nexec {valgrind} --quiet --tool=callgrind --callgrind-out-file={out} {release} "$@"\n'
         )
         wrapper.chmod(0o755)
-        daemon = start(one_route(auth.credential(), nginx.plain_url), "workers = 1", binary=wrapper)
+        # Everything takes fifty times as long; and a sandbox is not for tracing.
+        ini = one_route(
+            auth.credential(timeout="1m", connect_timeout="1m"),
+            nginx.plain_url,
+            upstream="connect_timeout = 1m\nfirst_byte_timeout = 1m",
+        )
+        daemon = start(ini, "workers = 1\nsandbox = off\ntoken_timeout = 1m\nrequest_timeout = 5m", binary=wrapper)
         with daemon.client(timeout=60) as client:
             for _ in range(requests):
                 assert client.ask(target=target, fields=fields).status == 200

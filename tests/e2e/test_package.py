@@ -53,7 +53,8 @@ def test_what_is_in_it(package):
     assert found - examples == {
         "DEBIAN/conffiles", "DEBIAN/control", "DEBIAN/md5sums", "DEBIAN/postinst", "DEBIAN/postrm", "DEBIAN/prerm",
         "etc/bearerd/bearerd.ini", "lib/systemd/system/bearerd.service", "lib/systemd/system/bearerd.socket",
-        "usr/sbin/bearerd",
+        "usr/sbin/bearerd", "usr/share/bash-completion/completions/bearerd",
+        "usr/share/fish/vendor_completions.d/bearerd.fish", "usr/share/zsh/vendor-completions/_bearerd",
         "usr/share/doc/bearerd/README.md", "usr/share/doc/bearerd/changelog.gz", "usr/share/doc/bearerd/copyright",
         "usr/share/doc/bearerd/examples/bearerd.ini", "usr/share/doc/bearerd/examples/reference.ini",
         "usr/share/man/man5/bearerd.conf.5.gz", "usr/share/man/man8/bearerd.8.gz",
