@@ -211,7 +211,7 @@ static void forward_flush_soon(struct forward *forward)
     }
 }
 
-// Head and first pieces of a body come within one turn as a rule: they go in one write, not three.
+// Head and first pieces of a body come within one turn as a rule: they go in one write.
 // What is whole, or enough to fill a connection, does not wait.
 static void forward_flush_later(struct forward *forward)
 {

@@ -2,6 +2,8 @@
 """Messages of every shape, both ways: lengths, chunks, none; streamed, never held; and connections used again."""
 import hashlib
 import os
+import socket
+import struct
 import threading
 import time
 
@@ -504,3 +506,26 @@ def wait_stalled(counter, quiet=0.5):
 
     wait_until(is_quiet, 30, "the sender has stalled")
     return last
+
+
+def data_segments(sock):
+    """That came in so far, as the kernel counted them (tcpi_data_segs_in of linux/tcp.h)."""
+    return struct.unpack_from("=I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192), 152)[0]
+
+
+def test_head_and_body_that_came_together_go_on_together(simple, upstream):
+    """In one write, which on loopback is one segment: each more costs both sides as much as all the rest of a request."""
+    counts = []
+
+    def answer(exchange):
+        exchange.read_body()
+        counts.append(data_segments(exchange.connection.sock))
+        exchange.answer()
+
+    upstream.on = answer
+    with simple("workers = 1").client() as client:
+        assert client.ask().status == 200  # gets the token
+        for _ in range(3):
+            assert client.ask("POST", body=b"x" * 1000).status == 200
+    assert upstream.connections == 1
+    assert [after - before for before, after in zip(counts, counts[1:])] == [1, 1, 1]
