@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "http/traffic.h"
+
 enum { UPSTREAM_WIDTH = 12, NUMBER_WIDTH = 8, NOW_WIDTH = 5, CHART_WIDTH = 20, WIDE = 100 };
 #define ALWAYS_SHOWN    20
 #define FAILURES_SHOWN  5
@@ -151,14 +153,10 @@ void status_screen_routes(struct screen *screen, const struct json_t *document)
 
 static double failures_of(const struct json_t *upstream)
 {
-    static const char *const kinds[] = {
-        "unreachable",        "tls",          "connect_timeout", "busy",
-        "first_byte_timeout", "closed",       "local",           "malformed",
-        "head_too_large",     "idle_timeout", "exhausted",       "cut"};
     const struct json_t *failures = json_in_get(upstream, "failures");
     double sum = 0;
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-        sum += json_in_number(failures, kinds[i]);
+    for (unsigned kind = 0; kind < TRAFFIC_FAILURES; kind++)
+        sum += json_in_number(failures, traffic_failure_name((enum traffic_failure)kind));
     return sum;
 }
 
