@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // See descriptors.h. A request in flight holds one descriptor for its client and one for its
-// upstream, or three where TLS is spoken: libcurl keeps a pair for each handle of ours. Idle
-// upstream connections are counted on top.
+// upstream, or three where TLS is spoken: libcurl keeps a pair for each handle of ours. Connections
+// in use and idle ones together are never more than an upstream's max_connections.
 #include "daemon/descriptors.h"
 
 #include <errno.h>
@@ -13,10 +13,10 @@
 #define PER_WORKER 8 // loop, inbox, libmicrohttpd's, libcurl's
 #define PER_TLS    3
 
-struct demand {      // for upstreams
-    uint64_t each;   // descriptors of a connection
-    uint64_t in_use; // connections at a time, at most
-    uint64_t idle;   // connections kept
+struct demand {        // descriptors, for connections to upstreams
+    uint64_t each;     // of one request in flight, at most
+    uint64_t capacity; // with max_connections to each upstream
+    uint64_t idle;     // of those kept for the next request
 };
 
 static struct demand demand_of(const struct config *config)
@@ -25,10 +25,11 @@ static struct demand demand_of(const struct config *config)
     for (size_t i = 0; i < config->upstream_count; i++) {
         const struct config_upstream *upstream = config->upstreams[i];
         uint64_t most = upstream->max_connections, kept = upstream->keepalive;
-        demand.in_use += most * config->workers;
-        demand.idle += (kept < most ? kept : most) * config->workers;
-        if (upstream->url.is_https)
-            demand.each = PER_TLS;
+        uint64_t each = upstream->url.is_https ? PER_TLS : 1;
+        demand.capacity += each * most * config->workers;
+        demand.idle += each * (kept < most ? kept : most) * config->workers;
+        if (each > demand.each)
+            demand.each = each;
     }
     return demand;
 }
@@ -38,27 +39,23 @@ static uint64_t fixed_of(const struct config *config)
     return DESCRIPTORS_RESERVED + config->workers * (PER_WORKER + config->listen.count);
 }
 
-static uint64_t needed_for(const struct config *config, uint64_t clients)
-{
-    struct demand demand = demand_of(config);
-    uint64_t in_use = demand.in_use < clients ? demand.in_use : clients;
-    return fixed_of(config) + clients + demand.each * (in_use + demand.idle);
-}
-
 uint64_t descriptors_needed(const struct config *config)
 {
-    return needed_for(config, config->max_connections);
+    struct demand demand = demand_of(config);
+    uint64_t upstreams = demand.each * config->max_connections + demand.idle;
+    if (upstreams > demand.capacity)
+        upstreams = demand.capacity;
+    return fixed_of(config) + config->max_connections + upstreams;
 }
 
 uint64_t descriptors_clients(const struct config *config, uint64_t limit)
 {
     struct demand demand = demand_of(config);
     uint64_t fixed = fixed_of(config), left = limit > fixed ? limit - fixed : 0;
-    uint64_t upstreams = demand.each * (demand.in_use + demand.idle);
     // Where upstreams cannot have all theirs, each client brings what its request needs.
     uint64_t clients = left / (1 + demand.each);
-    if (left > upstreams && left - upstreams > clients)
-        clients = left - upstreams;
+    if (left > demand.capacity && left - demand.capacity > clients)
+        clients = left - demand.capacity;
     if (clients > config->max_connections)
         clients = config->max_connections;
     return clients ? clients : 1;
