@@ -133,7 +133,6 @@ static void label_cell(struct exposition *exposition, const struct cells *cells,
 
 static void write_requests(struct exposition *exposition, const struct cells *cells)
 {
-    static const char *const classes[TRAFFIC_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
     exposition_family(exposition, "bearerd_requests_total", "counter",
                       "Requests that ended, by the class of the answer's status; none: the client "
                       "went away before it had one.");
@@ -142,7 +141,7 @@ static void write_requests(struct exposition *exposition, const struct cells *ce
         for (size_t class = 0; class < TRAFFIC_CLASSES; class ++) {
             if (class == 1 && !cells->items[i].requests[1])
                 continue; // there are none, but for a switch of protocols
-            exposition_label(exposition, LABELS, "class", classes[class]);
+            exposition_label(exposition, LABELS, "class", traffic_class_name(class));
             exposition_number(exposition, cells->items[i].requests[class]);
         }
     }

@@ -4,10 +4,9 @@
 
 static void write_classes(struct json_out *json, const struct traffic *traffic)
 {
-    static const char *const names[TRAFFIC_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
     json_open(json, "requests", '{');
     for (size_t i = 0; i < TRAFFIC_CLASSES; i++)
-        json_number(json, names[i], traffic->requests[i]);
+        json_number(json, traffic_class_name(i), traffic->requests[i]);
     json_close(json, '}');
 }
 

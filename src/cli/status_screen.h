@@ -7,6 +7,10 @@
 #include "cli/json_in.h"
 #include "cli/screen.h"
 
+// From so many columns on there is room for what is nice to know; so many rows of a table are shown
+// even if nothing happens in them.
+enum { STATUS_SCREEN_WIDE = 100, STATUS_SCREEN_ROWS = 20 };
+
 void status_screen_write(struct screen *screen, const struct json_t *document);
 
 // Its parts (status_screen_tokens.c, status_screen_traffic.c); now: the server's clock.

@@ -5,9 +5,8 @@
 
 #include <stdio.h>
 
-enum { NAME_WIDTH = 14, STATE_WIDTH = 8, BAR_WIDTH = 18, LEFT_WIDTH = 10, WIDE = 100 };
-#define ALWAYS_SHOWN 20
-#define NO_END_S     (20.0 * 365 * 86400)
+enum { NAME_WIDTH = 14, STATE_WIDTH = 8, BAR_WIDTH = 18, LEFT_WIDTH = 10 };
+#define NO_END_S (20.0 * 365 * 86400)
 
 static enum paint paint_of(struct str state)
 {
@@ -52,7 +51,7 @@ static void write_users(struct screen *screen, const struct json_t *token)
 static unsigned scope_width(const struct screen *screen)
 {
     unsigned others = NAME_WIDTH + STATE_WIDTH + BAR_WIDTH + LEFT_WIDTH + 4 * 2;
-    others += screen->width >= WIDE ? 22 : 0; // who uses it
+    others += screen->width >= STATUS_SCREEN_WIDE ? 22 : 0; // who uses it
     return screen->width > others + 10 ? screen->width - others : 10;
 }
 
@@ -82,7 +81,7 @@ static void write_token(struct screen *screen, const struct json_t *token, doubl
         write_bar(screen, token, now, paint);
     else
         screen_space(screen, BAR_WIDTH + LEFT_WIDTH + 4);
-    if (screen->width >= WIDE)
+    if (screen->width >= STATUS_SCREEN_WIDE)
         write_users(screen, token);
     screen_line(screen);
     write_failure(screen, token, now, paint);
@@ -95,7 +94,7 @@ void status_screen_tokens(struct screen *screen, const struct json_t *document, 
     for (size_t i = 0; i < count; i++) {
         const struct json_t *token = json_in_at(document, "tokens", i);
         bool is_idle = str_eq(json_in_text(token, "state"), STR("none"));
-        if (is_idle && count > ALWAYS_SHOWN)
+        if (is_idle && count > STATUS_SCREEN_ROWS)
             left_out++;
         else
             write_token(screen, token, now);

@@ -6,8 +6,7 @@
 
 #include "http/traffic.h"
 
-enum { UPSTREAM_WIDTH = 12, NUMBER_WIDTH = 8, NOW_WIDTH = 5, CHART_WIDTH = 20, WIDE = 100 };
-#define ALWAYS_SHOWN    20
+enum { UPSTREAM_WIDTH = 12, NUMBER_WIDTH = 8, NOW_WIDTH = 5, CHART_WIDTH = 20 };
 #define FAILURES_SHOWN  5
 #define RATE_STEPS      12 // a minute of them
 #define FAILURE_COLUMNS 4
@@ -38,11 +37,10 @@ static struct lately lately_of(const struct json_t *route)
 
 static double requests_of(const struct json_t *route)
 {
-    static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
     const struct json_t *requests = json_in_get(route, "requests");
     double sum = 0;
-    for (size_t i = 0; i < ARRAY_LEN(classes); i++)
-        sum += json_in_number(requests, classes[i]);
+    for (size_t i = 0; i < TRAFFIC_CLASSES; i++)
+        sum += json_in_number(requests, traffic_class_name(i));
     return sum;
 }
 
@@ -91,7 +89,7 @@ static void write_chart(struct screen *screen, const struct json_t *route, size_
 static unsigned route_width(const struct screen *screen)
 {
     unsigned others = UPSTREAM_WIDTH + 4 * NUMBER_WIDTH + NOW_WIDTH + 6 * 2;
-    others += screen->width >= WIDE ? CHART_WIDTH + 2 : 0;
+    others += screen->width >= STATUS_SCREEN_WIDE ? CHART_WIDTH + 2 : 0;
     return screen->width > others + 8 ? screen->width - others : 8;
 }
 
@@ -105,7 +103,7 @@ static void write_route_head(struct screen *screen)
     screen_cell_right(screen, STR("p50 ms"), NUMBER_WIDTH);
     screen_cell_right(screen, STR("p99 ms"), NUMBER_WIDTH);
     screen_cell_right(screen, STR("now"), NOW_WIDTH);
-    if (screen->width >= WIDE)
+    if (screen->width >= STATUS_SCREEN_WIDE)
         screen_text(screen, STR("last five minutes"));
     screen_paint(screen, PAINT_PLAIN);
     screen_line(screen);
@@ -126,7 +124,7 @@ static void write_route(struct screen *screen, const struct json_t *route)
     number(screen, NUMBER_WIDTH, 1, json_in_number(route, "duration.p50_ms"));
     number(screen, NUMBER_WIDTH, 1, json_in_number(route, "duration.p99_ms"));
     number(screen, NOW_WIDTH, 0, json_in_number(route, "in_flight"));
-    if (screen->width >= WIDE)
+    if (screen->width >= STATUS_SCREEN_WIDE)
         write_chart(screen, route, lately.steps);
     screen_line(screen);
 }
@@ -140,7 +138,7 @@ void status_screen_routes(struct screen *screen, const struct json_t *document)
     for (size_t i = 0; i < count; i++) {
         const struct json_t *route = json_in_at(document, "routes", i);
         bool is_idle = requests_of(route) + json_in_number(route, "in_flight") <= 0;
-        if (is_idle && count > ALWAYS_SHOWN)
+        if (is_idle && count > STATUS_SCREEN_ROWS)
             left_out++;
         else
             write_route(screen, route);

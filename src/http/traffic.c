@@ -21,6 +21,12 @@ uint64_t traffic_ended(const struct traffic *traffic)
     return count;
 }
 
+const char *traffic_class_name(size_t class)
+{
+    static const char *const names[TRAFFIC_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    return names[class];
+}
+
 const char *traffic_replay_name(enum traffic_replay replay)
 {
     static const char *const names[TRAFFIC_REPLAYS] = {

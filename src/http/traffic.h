@@ -64,7 +64,9 @@ void traffic_sum(struct traffic *to, const struct traffic *from);
 void traffic_upstream_sum(struct traffic_upstream *to, const struct traffic_upstream *from);
 uint64_t traffic_ended(const struct traffic *traffic); // requests of all classes
 
-const char *traffic_replay_name(enum traffic_replay replay);    // "taken", … for labels
+// For labels.
+const char *traffic_class_name(size_t class);                   // "none", "1xx", …
+const char *traffic_replay_name(enum traffic_replay replay);    // "taken", …
 const char *traffic_failure_name(enum traffic_failure failure); // "unreachable", …
 
 #endif
