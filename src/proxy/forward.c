@@ -12,7 +12,7 @@
 
 #define KEEP_MEM_MAX                                                                               \
     ((size_t)64 * 1024) // buffers up to this stay with the object for the next request
-#define ENOUGH_TO_SEND ((size_t)32 * 1024)
+#define ENOUGH_TO_SEND ((size_t)48 * 1024)
 
 void forward_fail(struct forward *forward, enum forward_error error, const char *why)
 {
@@ -211,13 +211,16 @@ static void forward_flush_soon(struct forward *forward)
     }
 }
 
-// Head and first pieces of a body come within one turn as a rule: they go in one write.
+// Pieces of a body that come one after the other go in one write, the first of them with the head.
 // What is whole, or enough to fill a connection, does not wait.
 static void forward_flush_later(struct forward *forward)
 {
     if (forward->out_is_over || forward->out.len - forward->out_sent >= ENOUGH_TO_SEND) {
         task_cancel(&forward->task);
+        forward->has_grown = false;
         forward_flush_soon(forward);
+        if (forward->wants_room) // not told from inside the call that could not give all it had
+            loop_defer(forward->loop, &forward->task);
     } else {
         loop_defer(forward->loop, &forward->task);
     }
@@ -228,6 +231,11 @@ static void on_turn_end(struct task *task)
     struct forward *forward = CONTAINER_OF(task, struct forward, task);
     if (forward->phase != FORWARD_HEAD && forward->phase != FORWARD_BODY)
         return;
+    if (forward->has_grown) { // there may be more where that came from
+        forward->has_grown = false;
+        loop_defer(forward->loop, task);
+        return;
+    }
     forward_flush_soon(forward);
     if (!forward->is_broken)
         forward_offer_room(forward);
@@ -272,6 +280,7 @@ size_t forward_write(struct forward *forward, struct str bytes)
         forward->wants_room = true; // cannot happen: the ceiling of `out` is above buffer_max
         return 0;
     }
+    forward->has_grown = true;
     forward_flush_later(forward);
     return bytes.len;
 }
@@ -481,6 +490,7 @@ void forward_end(struct forward *forward)
     forward->out_sent = forward->in_at = forward->head_len = 0;
     forward->wants_room = forward->wants_data = forward->was_cut = forward->was_retried = false;
     forward->is_broken = forward->out_is_dropped = forward->awaits_head = false;
+    forward->has_grown = false;
     forward->interim_count = 0;
     forward->response.keep_alive = false;
 }

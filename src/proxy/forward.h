@@ -73,7 +73,7 @@ struct forward {
     enum forward_phase phase;
     struct lease lease;
     struct timer timer; // runs only while the upstream owes us something
-    struct task task;   // sends what there is, at the end of the turn
+    struct task task;   // sends what there is, once no more comes
     struct buf out;     // the request on its way: head, framed body
     struct buf held;    // the body, while a new head is written in front of it
     size_t out_sent;
@@ -81,6 +81,7 @@ struct forward {
     bool out_is_held; // out starts at the request's first byte: it can be sent again
     bool out_is_over; // the request's last byte is in out
     bool wants_room;
+    bool has_grown;     // out has, since `task` looked last
     bool is_chunked;    // request body framing
     bool is_head;       // method is HEAD
     bool is_idempotent; // RFC 9110 9.2.2

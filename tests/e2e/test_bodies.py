@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Messages of every shape, both ways: lengths, chunks, none; streamed, never held; and connections used again."""
+import fcntl
 import hashlib
 import os
+import signal
 import socket
 import struct
+import termios
 import threading
 import time
 
@@ -529,3 +532,31 @@ def test_head_and_body_that_came_together_go_on_together(simple, upstream):
             assert client.ask("POST", body=b"x" * 1000).status == 200
     assert upstream.connections == 1
     assert [after - before for before, after in zip(counts, counts[1:])] == [1, 1, 1]
+
+
+def unsent(sock):
+    """Bytes that the other side's kernel has not taken."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
+
+
+def test_pieces_of_a_body_that_lie_ready_go_on_together(simple, upstream):
+    """libmicrohttpd reads 8 KiB at a time; the upstream gets the pieces of a body of 40 in one write, not in five."""
+    counts = []
+
+    def answer(exchange):
+        exchange.read_body()
+        counts.append(data_segments(exchange.connection.sock))
+        exchange.answer()
+
+    upstream.on = answer
+    daemon = simple("workers = 1")
+    with daemon.client() as client:
+        assert client.ask().status == 200  # gets the token
+        daemon.process.signal(signal.SIGSTOP)  # until all of the request lies ready
+        client.send(client.head("POST", fields=["Content-Length: 40000"]))
+        client.send(b"x" * 40000)
+        wait_until(lambda: not unsent(client.sock), 10, "the request does not reach the proxy")
+        daemon.process.signal(signal.SIGCONT)
+        assert client.response("POST").status == 200
+    assert upstream.connections == 1
+    assert counts[1] - counts[0] <= 2  # the kernel may cut what is written once
