@@ -339,6 +339,11 @@ bool admin_listen(struct admin *admin, int fd, struct err *err)
     return server_listen(admin->server, fd, err);
 }
 
+void admin_lend(struct admin *admin, int fd)
+{
+    server_lend(admin->server, fd);
+}
+
 void admin_unlisten(struct admin *admin, int fd)
 {
     server_unlisten(admin->server, fd);

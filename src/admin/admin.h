@@ -15,6 +15,7 @@ struct admin *admin_new(struct loop *loop, const struct facts *facts, struct err
 void admin_free(struct admin *admin); // NULL is fine
 // Takes requests from a listening socket, which stays the caller's.
 bool admin_listen(struct admin *admin, int fd, struct err *err) WARN_UNUSED;
+void admin_lend(struct admin *admin, int fd);     // see server_lend()
 void admin_unlisten(struct admin *admin, int fd); // it must still be open
 
 // News for the list of the latest failures; arg is the admin.

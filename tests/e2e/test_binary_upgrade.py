@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from conftest import one_route
+from kit.admin import Admin
 from kit.bearerd import REPORT, Bearerd, write_config
 from kit.process import free_port, wait_until
 from kit.raw import RawClient
@@ -145,6 +146,36 @@ def test_a_successor_that_does_not_come_up_changes_nothing(upgradeable, auth, up
     assert daemon.ask().status == 200
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: daemon.log.count("event=stopped") == 2, 20, "the end of both")
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+def test_the_admin_listener_goes_on(upgradeable, kind):
+    """It is handed over like the others, and not shut down by the one that gave it away."""
+    port = free_port()
+    daemon = upgradeable(f"listen = 127.0.0.1:0\n[admin]\nlisten = 127.0.0.1:{port}" if kind == "tcp" else "")
+    admin, pid = Admin(port) if kind == "tcp" else daemon.admin, daemon.process.pid
+    for _ in range(2):
+        pid = upgrade(daemon, pid)
+        assert admin.status()["process"]["pid"] == pid
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not is_running(daemon, pid), 20, "its end")
+
+
+@pytest.mark.parametrize("end", ["reload", "stop"])
+def test_an_admin_socket_of_a_manager_outlives_us(tmp_path, auth, upstream, end):
+    text = one_route(auth.credential(), upstream.url)
+    with listener() as sock:
+        port = sock.getsockname()[1]
+        config = write_config(tmp_path, text, f"listen = 127.0.0.1:0\n[admin]\nlisten = 127.0.0.1:{port}")
+        daemon = activated(config, [sock], ["admin"]).wait_ready()
+        assert Admin(port).ready()[0] == 200
+        if end == "reload":
+            daemon.reload(text)
+            with RawClient(port):  # stands in the queue
+                pass
+        daemon.stop()
+        with RawClient(port):
+            pass
 
 
 def test_workers_listeners_and_header_limit_may_change(upgradeable, auth, upstream, tmp_path):
