@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: MIT
 """status, wait, drain and reload: what they ask of a running bearerd, what they make of its answer, how they end."""
-import fcntl
 import json
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
-import termios
 import threading
 import time
 
@@ -17,7 +12,7 @@ import pytest
 from conftest import one_route
 from kit.bearerd import BINARY, ENV, run, write_config
 from kit.process import free_port, wait_until
-from kit.scripted import token_answer
+from kit.terminal import Terminal
 
 HOSTILE = "<b>&\x1b[31m\x1b]0;t\x07 \u202eevil\u202c \x9b2J ünder"
 REFUSAL = ("401 Unauthorized", json.dumps({"error": "invalid_client", "error_description": HOSTILE}))
@@ -42,52 +37,6 @@ def refused(start, token_server, upstream):
     daemon = start(one_route(token_server(REFUSAL).credential(required="yes"), upstream.url))
     daemon.wait_log("event=token.failed")
     return daemon
-
-
-class Terminal:
-    """A program on a terminal of its own."""
-
-    def __init__(self, *args, rows=40, columns=110, env=None):
-        self.main, other = pty.openpty()
-        self.resize(rows, columns)
-        env = {**ENV, "TERM": "xterm", "LANG": "C.UTF-8", **(env or {})}
-
-        def own_terminal():
-            os.setsid()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        self.process = subprocess.Popen(
-            [BINARY, *map(str, args)], stdin=other, stdout=other, stderr=other, env=env, preexec_fn=own_terminal
-        )
-        os.close(other)
-        self.seen = ""
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self):
-        bytes_seen = b""
-        while True:
-            try:
-                more = os.read(self.main, 65536)
-            except OSError:  # how Linux says that nobody has the other end any more
-                break
-            if not more:
-                break
-            bytes_seen += more
-            self.seen = bytes_seen.decode("utf-8", "replace")
-
-    def resize(self, rows, columns):
-        fcntl.ioctl(self.main, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def wait(self, timeout=20):
-        status = self.process.wait(timeout)
-        self.reader.join(5)
-        os.close(self.main)
-        return status
-
-    def pictures(self):
-        """What --watch has drawn, one after the other."""
-        return self.seen.split("\x1b[H")[1:]
 
 
 def lines(text):
