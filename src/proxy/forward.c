@@ -482,7 +482,8 @@ void forward_end(struct forward *forward)
         lease_end(&forward->lease, false);
     timer_disarm(&forward->timer);
     task_cancel(&forward->task);
-    mem_wipe(forward->out.ptr, forward->out.len); // the access token was in it
+    // The access token was in the head; one that was never sent has no length yet.
+    mem_wipe(forward->out.ptr, forward->head_len ? forward->head_len : forward->out.len);
     buf_recycle(&forward->out);
     buf_recycle(&forward->in);
     buf_clear(&forward->trailers);

@@ -19,9 +19,10 @@ FIGURES = pathlib.Path(__file__).with_name("instructions.json")
 TOLERANCE = 0.02
 FEW, MANY = 100, 600
 CASES = {
-    "plain": ("/echo?a=1", []),
-    "20 request fields": ("/echo", [(f"X-Field-{i}", "v" * 50) for i in range(20)]),
-    "escaped path": ("/echo/a%2Cb", []),
+    "plain": {"target": "/echo?a=1"},
+    "20 request fields": {"target": "/echo", "fields": [(f"X-Field-{i}", "v" * 50) for i in range(20)]},
+    "escaped path": {"target": "/echo/a%2Cb"},
+    "POST of 10 KiB": {"target": "/echo", "method": "POST", "body": b"x" * 10240},
 }
 
 
@@ -53,10 +54,10 @@ def own_instructions(out, binary):
 
 @pytest.fixture
 def count(start, auth, nginx, release, tmp_path):
-    """count(requests, target, fields): own instructions of a run with so many requests on one connection."""
+    """count(requests, request): own instructions of a run with so many requests on one connection."""
     valgrind = shutil.which("valgrind") or pytest.fail("valgrind is missing; scripts/deps --test installs it")
 
-    def run(requests, target, fields):
+    def run(requests, request):
         out, wrapper = tmp_path / f"callgrind.{requests}", tmp_path / "bearerd-counted"
         wrapper.write_text(
             f'#!/bin/sh\nexec {valgrind} --quiet --tool=callgrind --callgrind-out-file={out} {release} "$@"\n'
@@ -71,7 +72,7 @@ def count(start, auth, nginx, release, tmp_path):
         daemon = start(ini, "workers = 1\nsandbox = off\ntoken_timeout = 1m\nrequest_timeout = 5m", binary=wrapper)
         with daemon.client(timeout=60) as client:
             for _ in range(requests):
-                assert client.ask(target=target, fields=fields).status == 200
+                assert client.ask(**request).status == 200
         daemon.stop()
         return own_instructions(out, release)
 
@@ -81,8 +82,7 @@ def count(start, auth, nginx, release, tmp_path):
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", CASES)
 def test_instructions_for_a_request(count, release, name):
-    target, fields = CASES[name]
-    each = (count(MANY, target, fields) - count(FEW, target, fields)) / (MANY - FEW)
+    each = (count(MANY, CASES[name]) - count(FEW, CASES[name])) / (MANY - FEW)
     compiler = compiler_of(release)
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     print(f"{name}: {each:.0f} instructions, {compiler}")
