@@ -48,6 +48,7 @@ struct link {
     bool has_failed;    // for good
     bool is_drained;    // the last read took all there was, so wait for the next edge …
     bool has_hung_up;   // … unless the peer's end is still to be read
+    bool is_read_empty; // TLS: what the socket had is with OpenSSL
     char error_text[CURL_ERROR_SIZE];
 };
 
@@ -103,7 +104,7 @@ static void on_watch_ready(struct watch *watch, unsigned ready)
 {
     struct link *link = CONTAINER_OF(watch, struct link, watch);
     if (ready & (LOOP_READ | LOOP_HANGUP))
-        link->is_drained = false;
+        link->is_drained = link->is_read_empty = false;
     if (ready & LOOP_HANGUP)
         link->has_hung_up = true;
     link->ops->on_ready(link, ready & LOOP_HANGUP);
@@ -329,13 +330,36 @@ static ssize_t link_recv_plain(struct link *link, char *out, size_t out_max)
     }
 }
 
+// OpenSSL tells of its reads. One that brought less than there was room for took all there was.
+static long on_tls_read(BIO *way, int what, const char *out, size_t out_max, int unused,
+                        long unused_too, int result, size_t *got)
+{
+    (void)out, (void)unused, (void)unused_too;
+    struct link *link = (struct link *)(void *)BIO_get_callback_arg(way);
+    if (what == (BIO_CB_READ | BIO_CB_RETURN))
+        link->is_read_empty = result <= 0 || *got < out_max;
+    return result;
+}
+
+// What a proxy's TLS gives out is a record at a time, whatever its socket has.
+static bool link_is_tls_in_tls(const struct link *link)
+{
+    const char *proxy = link->target->proxy;
+    return proxy && str_starts(str_of(proxy), STR("https:"));
+}
+
 // To be asked right behind curl_easy_recv(): later libcurl does not give the TLS session away.
 static void link_find_tls(struct link *link)
 {
     struct curl_tlssessioninfo *tls = NULL;
     curl_easy_getinfo(link->easy, CURLINFO_TLS_SSL_PTR, &tls);
-    if (tls && tls->backend == CURLSSLBACKEND_OPENSSL)
-        link->tls = tls->internals;
+    if (!tls || tls->backend != CURLSSLBACKEND_OPENSSL)
+        return;
+    link->tls = tls->internals;
+    if (link_is_tls_in_tls(link))
+        return;
+    BIO_set_callback_arg(SSL_get_rbio(link->tls), (char *)link);
+    BIO_set_callback_ex(SSL_get_rbio(link->tls), on_tls_read);
 }
 
 static bool link_was_closed_properly(const struct link *link)
@@ -351,9 +375,11 @@ ssize_t link_recv(struct link *link, char *out, size_t out_max)
         return link_recv_plain(link, out, out_max);
     size_t got = 0;
     CURLcode code = curl_easy_recv(link->easy, out, out_max, &got);
-    link->is_drained = code == CURLE_AGAIN;
     if (!link->tls)
         link_find_tls(link);
+    // Nothing on the socket and nothing read ahead: a read to learn just that can be spared.
+    link->is_drained =
+        code == CURLE_AGAIN || (got && link->is_read_empty && !SSL_has_pending(link->tls));
     if (code == CURLE_AGAIN)
         return LINK_AGAIN;
     // libcurl takes the end of the connection for the end of the data; only a close_notify is that.
@@ -428,10 +454,9 @@ static void link_shut_tls(const struct link *link)
 
 void link_shut(struct link *link)
 {
-    const char *proxy = link->target->proxy;
     if (!link->easy)
         shutdown(link->fd, SHUT_WR);
-    else if (link->tls && !(proxy && str_starts(str_of(proxy), STR("https:")))) // TLS within TLS
+    else if (link->tls && !link_is_tls_in_tls(link))
         link_shut_tls(link);
     link->has_failed = true; // for whoever would send nevertheless
 }
