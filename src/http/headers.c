@@ -148,9 +148,9 @@ bool field_value_allows(char c)
 
 #define EACH_BYTE(byte) (UINT64_MAX / 255 * (byte))
 
-// Eight bytes at a time: is any of them below 0x20, or 0x7f? Borrows run upwards only, past a byte
-// that is already guilty, so a word without one is never flagged.
-static bool word_is_suspect(uint64_t word)
+// Of eight bytes: is any of them below 0x20, or 0x7f? Borrows run upwards only, past a byte that is
+// already guilty, so a word without one is never flagged.
+static uint64_t suspects(uint64_t word)
 {
     uint64_t below = (word - EACH_BYTE(0x20)) & ~word;
     uint64_t del = word ^ EACH_BYTE(0x7f);
@@ -158,19 +158,35 @@ static bool word_is_suspect(uint64_t word)
     return (below | is_del) & EACH_BYTE(0x80);
 }
 
+static uint64_t load_word(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+bool field_text_is_plain(struct str text)
+{
+    uint64_t found = 0;
+    size_t at = 0;
+    for (; at + 8 <= text.len; at += 8)
+        found |= suspects(load_word(text.ptr + at));
+    if (at < text.len && text.len >= 8) { // the rest, and some of what was seen
+        found |= suspects(load_word(text.ptr + text.len - 8));
+    } else {
+        uint64_t word = EACH_BYTE(' ');
+        for (; at < text.len; at++)
+            word = word << 8 | (unsigned char)text.ptr[at];
+        found |= suspects(word);
+    }
+    return !found;
+}
+
 bool field_value_is_valid(struct str value)
 {
-    size_t at = 0;
-    for (; at + 8 <= value.len; at += 8) {
-        uint64_t word;
-        memcpy(&word, value.ptr + at, sizeof word);
-        if (!word_is_suspect(word))
-            continue;
-        for (size_t i = at; i < at + 8; i++) // it may be a tab
-            if (!field_value_allows(value.ptr[i]))
-                return false;
-    }
-    for (; at < value.len; at++)
+    if (field_text_is_plain(value))
+        return true;
+    for (size_t at = 0; at < value.len; at++) // it may be a tab
         if (!field_value_allows(value.ptr[at]))
             return false;
     return true;

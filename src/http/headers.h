@@ -57,5 +57,7 @@ bool fields_is_connection_bound(const struct fields *fields, struct str name);
 bool field_name_is_valid(struct str name);   // RFC 9110 token
 bool field_value_is_valid(struct str value); // no control characters but HTAB; obs-text allowed
 bool field_value_allows(char c);             // may this byte stand in a value?
+// Surely no control character in it: cheap, and true of nearly all.
+bool field_text_is_plain(struct str text);
 
 #endif

@@ -138,30 +138,11 @@ static bool put(struct buf *out, struct str bytes)
     return buf_append(out, bytes);
 }
 
-// Eight bytes at a time; a byte is zero if it borrows when one is taken from it and was below 0x80
-// before.
-static uint64_t zero_of(uint64_t word)
-{
-    return (word - 0x0101010101010101u) & ~word;
-}
-
-static bool word_ends_line(uint64_t word)
-{
-    const uint64_t each = 0x0101010101010101u;
-    return (zero_of(word) | zero_of(word ^ each * '\r') | zero_of(word ^ each * '\n')) &
-           0x8080808080808080u;
-}
-
 static bool ends_line(struct str text)
 {
-    size_t at = 0;
-    for (; at + 8 <= text.len; at += 8) {
-        uint64_t word;
-        memcpy(&word, text.ptr + at, sizeof word);
-        if (word_ends_line(word))
-            return true;
-    }
-    for (; at < text.len; at++)
+    if (field_text_is_plain(text))
+        return false;
+    for (size_t at = 0; at < text.len; at++)
         if (!text.ptr[at] || text.ptr[at] == '\r' || text.ptr[at] == '\n')
             return true;
     return false;
