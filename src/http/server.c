@@ -54,6 +54,7 @@ static void on_run(struct task *task)
     if (server->runs_owed)
         server->runs_owed--;
     MHD_run(server->daemon);
+    server->given_count = 0; // it has looked at all
     if (server->reserve.count < server->reserve.wanted)
         reserve_fill(&server->reserve); // before others take what was closed
     if (server_has_work(server))
@@ -154,7 +155,9 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *context = conn_new(arg, mhd);
+        struct server *server = arg;
+        server->given_count -= server->given_count > 0;
+        *context = conn_new(server, mhd);
     } else if (*context) {
         conn_free(*context);
         *context = NULL;
@@ -166,10 +169,12 @@ void server_add_connection(struct server *server, bool is_unix, int fd)
     // The address is not used, and libmicrohttpd 0.9.75 reads past the end of a bound unix
     // client's.
     struct sockaddr_storage address = {.ss_family = is_unix ? AF_UNIX : AF_INET};
+    server->given_count++;
     // When this fails it has closed the descriptor.
     if (MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address,
                            sizeof(struct sockaddr_in)) != MHD_YES) {
         log_warn("client.not_accepted", F_TEXT("why", strerror(errno)));
+        server->given_count--;
         server_forget(server, fd);
     }
     server_want_run(server);
@@ -217,11 +222,16 @@ static bool is_resource_error(int code)
     return code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS;
 }
 
+static bool server_is_full(const struct server *server)
+{
+    return server->conn_count + server->given_count >= server->config.max_connections;
+}
+
 bool listener_accept(const struct listener *listener)
 {
     struct server *server = listener->server;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        if (server->conn_count >= server->config.max_connections) {
+        if (server_is_full(server)) {
             server_be_full(server);
             return false;
         }
@@ -311,10 +321,10 @@ static void on_sweep(struct timer *timer)
     struct server *server = CONTAINER_OF(timer, struct server, sweep_timer);
     if (server_watch_suspended(server))
         timer_start(server->loop, timer, SWEEP_MS);
-    if (server->conn_count < server->config.max_connections)
-        server_watch_listeners(server, true);
-    else
+    if (server_is_full(server))
         server_be_full(server);
+    else
+        server_watch_listeners(server, true);
 }
 
 // -- life --------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ struct server {
     const struct req *open_head; // the last that began in this run, unless it is complete
     struct list spare;           // of struct req, kept for the next request
     size_t conn_count, spare_count;
+    size_t given_count; // to libmicrohttpd, which 1.0 tells of only when it runs
     uint64_t accepted_count;
 };
 
