@@ -15,6 +15,13 @@
 
 #define BACKLOG 1024
 
+// A unix socket's file gets the mode of the socket: none, so that nobody gets in before it is
+// right. Not by the umask, which is the whole process's: other threads create files.
+static bool hide(int family, int fd)
+{
+    return family != AF_UNIX || fchmod(fd, 0) == 0;
+}
+
 static int listen_on(int family, const struct sockaddr *address, socklen_t address_len,
                      bool is_shared)
 {
@@ -27,7 +34,7 @@ static int listen_on(int family, const struct sockaddr *address, socklen_t addre
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (is_shared && family != AF_UNIX)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    if (bind(fd, address, address_len) || listen(fd, BACKLOG)) {
+    if (!hide(family, fd) || bind(fd, address, address_len) || listen(fd, BACKLOG)) {
         int saved = errno;
         close(fd);
         errno = saved;
@@ -63,11 +70,7 @@ static int listen_unix(const char *path, unsigned mode, struct err *err)
         }
         unlink(path);
     }
-    mode_t old_mask = umask(0777); // nobody gets in before the mode is right
     int fd = listen_on(AF_UNIX, (const struct sockaddr *)&address, sizeof address, false);
-    int saved = errno;
-    umask(old_mask);
-    errno = saved;
     if (fd < 0 || chmod(path, mode)) {
         err_errno(err, "cannot listen on unix:%s", path);
         if (fd >= 0)

@@ -66,7 +66,7 @@ def test_max_requests(simple, upstream, gate):
 
 
 def test_max_requests_counts_those_that_end_in_any_way(simple, upstream):
-    daemon = simple("workers = 1\nmax_requests = 1", route="timeout = 300ms")
+    daemon = simple("workers = 1\nmax_requests = 1", route="timeout = 1s")
     upstream.on = lambda exchange: exchange.wait_peer_closed(20)
     assert daemon.ask().kind == "request-timeout"
     with daemon.client() as gone:
