@@ -126,15 +126,20 @@ static void order_drain(void *arg)
 
 // -- listeners ---------------------------------------------------------------------------------
 
+static void desk_lend(struct desk *desk, const struct listening *listening)
+{
+    for (size_t i = 0; i < listening->count; i++)
+        admin_lend(desk->admin, listening->items[i].fd);
+}
+
 static void desk_listen(struct desk *desk, const struct listening *listening)
 {
     struct err err;
-    for (size_t i = 0; i < listening->count; i++) {
+    for (size_t i = 0; i < listening->count; i++)
         if (!admin_listen(desk->admin, listening->items[i].fd, &err))
             log_error("listener.cannot_watch", F_TEXT("why", err.text));
-        else if (listening->is_lent)
-            admin_lend(desk->admin, listening->items[i].fd);
-    }
+    if (listening->is_lent)
+        desk_lend(desk, listening);
     log_info("admin.listening", F_TEXT("address", listening->bound));
 }
 
@@ -238,11 +243,9 @@ void desk_hand_over(struct daemon *daemon)
 {
     struct desk *desk = &daemon->desk;
     for (size_t i = 0; i < desk->listeners.count; i++) {
-        struct listening *listening = desk->listeners.items[i];
-        listening->is_given_away = true;
-        for (size_t j = 0; j < listening->count; j++)
-            admin_lend(desk->admin, listening->items[j].fd);
-        desk_unlisten(desk, listening);
+        desk->listeners.items[i]->is_given_away = true;
+        desk_lend(desk, desk->listeners.items[i]); // the queue is the successor's
+        desk_unlisten(desk, desk->listeners.items[i]);
     }
 }
 

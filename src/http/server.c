@@ -187,7 +187,7 @@ static void server_watch_listeners(struct server *server, bool on)
         struct listener *listener = CONTAINER_OF(link, struct listener, link);
         if (!on)
             watch_stop(server->loop, &listener->watch);
-        else if (!listener->watch.events && !server->is_draining &&
+        else if (!listener->watch.events && !server->is_draining && !listener->is_shut &&
                  !watch_start(server->loop, &listener->watch, listener->watch.fd, LOOP_READ, NULL))
             log_error("listener.cannot_watch", F_TEXT("why", strerror(errno)));
     }
@@ -201,7 +201,7 @@ static bool server_has_newcomer(const struct server *server)
          link = link->next) {
         const struct listener *listener = CONTAINER_OF(link, struct listener, link);
         struct pollfd look = {.fd = listener->watch.fd, .events = POLLIN};
-        if (poll(&look, 1, 0) > 0)
+        if (!listener->is_shut && poll(&look, 1, 0) > 0)
             return true;
     }
     return false;
@@ -227,7 +227,17 @@ static bool server_is_full(const struct server *server)
     return server->conn_count + server->given_count >= server->config.max_connections;
 }
 
-bool listener_accept(const struct listener *listener)
+// Whoever holds the same socket can shut it for us, and the loop would tell of that for ever.
+static void listener_be_shut(struct listener *listener)
+{
+    char bound[LISTEN_ADDRESS_MAX];
+    listen_address(listener->watch.fd, bound);
+    log_error("listener.shut", F_TEXT("address", bound));
+    listener->is_shut = true;
+    watch_stop(listener->server->loop, &listener->watch);
+}
+
+bool listener_accept(struct listener *listener)
 {
     struct server *server = listener->server;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
@@ -255,6 +265,9 @@ bool listener_accept(const struct listener *listener)
                 log_error("listener.cannot_accept", F_TEXT("why", strerror(errno)));
             server->is_out_of_resources = true; // said once, until an accept works again
             server_be_full(server);
+            return false;
+        } else if (errno == EINVAL) {
+            listener_be_shut(listener);
             return false;
         } else if (errno != ECONNABORTED && errno != EINTR) {
             return false;

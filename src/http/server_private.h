@@ -56,6 +56,7 @@ struct listener {
     struct server *server;
     bool is_unix;
     bool is_lent; // others accept from it, too
+    bool is_shut; // by one of them: nobody comes by it any more
 };
 
 struct pace { // of a body that comes, or of an answer that is taken; see server_pace.c
@@ -168,7 +169,7 @@ void socket_say(int fd, enum saying_kind kind);
 struct guard_verdict req_check_head(struct req *req, const char *method, const char *version);
 void req_read_framing(struct req *req);
 
-bool listener_accept(const struct listener *listener); // some; true: more may be waiting
+bool listener_accept(struct listener *listener); // some; true: more may be waiting
 
 // server_drain.c
 // Are replies on it to say that they are the last?

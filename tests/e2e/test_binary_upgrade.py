@@ -98,6 +98,7 @@ def test_not_one_client_is_refused_over_upgrades(upgradeable, tmp_path, workers)
         for _ in range(UPGRADES):
             pid = upgrade(daemon, pid)
             clients.wait_more()
+            assert daemon.admin.ready()[0] == 200
     assert daemon.process.process.returncode == 0
     assert clients.count >= 20 * UPGRADES
     os.kill(pid, signal.SIGTERM)

@@ -258,6 +258,23 @@ def test_what_is_not_used_is_said_and_kept_for_a_reload(activate, auth, upstream
         assert "no socket of that name" in daemon.reload(text, "listen = fd:three", expect="reload.refused")
 
 
+def processor_ticks(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_a_socket_that_another_process_shuts_is_said_and_left_alone(activate):
+    with listener() as one, listener() as two:
+        daemon = activate("listen = fd:one\nlisten = fd:two", [one, two], ["one", "two"])
+        one.shutdown(socket.SHUT_RD)
+        daemon.wait_log(f"event=listener.shut address=127.0.0.1:{one.getsockname()[1]}")
+        before = processor_ticks(daemon.process.pid)
+        time.sleep(0.5)
+        assert processor_ticks(daemon.process.pid) - before < 0.2 * os.sysconf("SC_CLK_TCK")
+        with RawClient(two.getsockname()[1]) as client:
+            assert client.ask().status == 200
+
+
 def test_sockets_for_another_process_are_left_alone(activate):
     with listener() as sock:
         daemon = activate("listen = 127.0.0.1:0", [sock], ["web"], pid="1")
