@@ -112,23 +112,14 @@ static bool daemon_build_policy(struct daemon *daemon, struct err *err)
     return daemon->policy != NULL;
 }
 
-// A service manager's socket that nothing listens on may be meant for another configuration; our
-// predecessor's is of an address that was taken out.
-static void daemon_look_at_unused(struct daemon *daemon)
+// A service manager's socket that nothing listens on may be meant for another configuration.
+static void daemon_name_unused(const struct daemon *daemon)
 {
     for (size_t i = 0; i < daemon->passed.count; i++) {
-        struct passed_socket *socket = &daemon->passed.items[i];
-        if (socket->is_used)
-            continue;
-        if (socket->is_own) {
-            close(socket->fd);
-            socket->fd = -1;
-            if (!strncmp(socket->bound, "unix:", 5))
-                unlink(socket->bound + 5);
-        } else {
+        const struct passed_socket *socket = &daemon->passed.items[i];
+        if (!socket->is_used && !socket->is_own)
             log_warn("listener.unused", F_TEXT("name", socket->name),
                      F_TEXT("address", socket->bound));
-        }
     }
 }
 
@@ -144,7 +135,7 @@ static bool daemon_build(struct daemon *daemon, struct err *err)
         !daemon_build_policy(daemon, err) || !daemon_build_workers(daemon, err) ||
         !desk_open(daemon, err))
         return false;
-    daemon_look_at_unused(daemon);
+    daemon_name_unused(daemon);
     return true;
 }
 

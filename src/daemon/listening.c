@@ -83,8 +83,10 @@ static bool listening_take_passed(struct listening *listening,
                                  : listening_share(listening, socket, request->worker_count);
         if (!ok)
             return err_errno(err, "cannot use %s", request->address);
-        if (socket->is_own)
+        if (socket->is_own) {
             socket->fd = -1;
+            listening->is_anothers = true;
+        }
         socket->is_used = true;
     }
     return true;
@@ -149,7 +151,7 @@ void listening_unref(struct listening *listening)
 {
     if (!listening || --listening->refs > 0)
         return;
-    bool is_ours = !listening->is_lent && !listening->is_given_away;
+    bool is_ours = !listening->is_lent && !listening->is_anothers;
     for (size_t i = 0; i < listening->count; i++) {
         struct listening_socket *item = &listening->items[i];
         close(item->fd);
@@ -232,6 +234,12 @@ void listeners_close(struct listeners *listeners)
         listening_unref(listeners->items[i]);
     mem_free(listeners->items);
     *listeners = (struct listeners){0};
+}
+
+void listeners_take_over(const struct listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        listeners->items[i]->is_anothers = false;
 }
 
 void listeners_set_mode(const struct listeners *listeners, unsigned mode)

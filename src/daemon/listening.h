@@ -24,7 +24,8 @@ struct listening { // counted
     char *address;                  // as configured
     char bound[LISTEN_ADDRESS_MAX]; // the first socket
     bool is_lent;                   // a service manager has them, too: see server_lend()
-    bool is_given_away;             // a successor has them: its path is not ours to remove
+    bool is_anothers;               // our predecessor's still, or our successor's already: its path
+                                    // is not ours to remove
     struct listening_socket *items; // a worker may have several
     size_t count;
 };
@@ -55,6 +56,7 @@ bool listeners_open(struct listeners *out, const struct config *config,
                     struct err *err) WARN_UNUSED;
 void listeners_close(struct listeners *listeners);
 bool listeners_have(const struct listeners *listeners, const struct listening *listening);
+void listeners_take_over(const struct listeners *listeners); // they are our predecessor's no more
 void listeners_set_mode(const struct listeners *listeners, unsigned mode); // of unix sockets
 // The addresses as bound, those of `before` (NULL: none) as well; borrowed but for the array, which
 // the caller frees.

@@ -142,7 +142,7 @@ static void on_word(struct watch *watch, unsigned ready)
     notify_fini(&daemon->notify);
     daemon->upgrade.is_done = true;
     for (size_t i = 0; i < daemon->listeners.count; i++)
-        daemon->listeners.items[i]->is_given_away = true;
+        daemon->listeners.items[i]->is_anothers = true;
     for (size_t i = 0; i < daemon->worker_count; i++)
         worker_lend_sockets(daemon->workers[i]);
     desk_hand_over(daemon);
@@ -202,16 +202,37 @@ void upgrade_on_signal(struct daemon *daemon)
         log_error("upgrade.failed", F_TEXT("why", err.text));
 }
 
+// Our predecessor's, of addresses that were taken out.
+static void upgrade_drop_unused(struct passed *passed, bool is_ours)
+{
+    for (size_t i = 0; i < passed->count; i++) {
+        struct passed_socket *socket = &passed->items[i];
+        if (socket->is_used || !socket->is_own)
+            continue;
+        close(socket->fd);
+        socket->fd = -1;
+        if (is_ours && !strncmp(socket->bound, "unix:", 5))
+            unlink(socket->bound + 5);
+    }
+}
+
+// Until it has heard us, all that it gave us is its own. If it cannot hear us it has gone, or it
+// has given us up and goes on: then nothing of it is ours to remove.
 void upgrade_tell_predecessor(struct daemon *daemon)
 {
     int *fd = &daemon->passed.parent_fd;
     if (*fd < 0)
         return;
-    // If it has gone, that is as good.
-    if (write(*fd, "!", 1) != 1)
-        log_debug("upgrade.alone");
+    bool is_heard = write(*fd, "!", 1) == 1;
     close(*fd);
     *fd = -1;
+    upgrade_drop_unused(&daemon->passed, is_heard);
+    if (is_heard) {
+        listeners_take_over(&daemon->listeners);
+        listeners_take_over(&daemon->desk.listeners);
+    } else {
+        log_debug("upgrade.alone");
+    }
 }
 
 void upgrade_init(struct daemon *daemon)

@@ -179,6 +179,27 @@ def test_an_admin_socket_of_a_manager_outlives_us(tmp_path, auth, upstream, end)
             pass
 
 
+@pytest.mark.parametrize("fault", ["a port in use", "a listener taken out, and a file that cannot be written"])
+def test_a_successor_that_fails_removes_no_socket(upgradeable, auth, upstream, tmp_path, fault):
+    """Also when it fails late, with all listeners open."""
+    text, port, path = one_route(auth.credential(), upstream.url), free_port(), tmp_path / "proxy.sock"
+    daemon = upgradeable(f"listen = 127.0.0.1:{port}\nlisten = unix:{path}")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        others = {
+            "a port in use": f"listen = unix:{path}\nlisten = 127.0.0.1:{taken.getsockname()[1]}",
+            "a listener taken out, and a file that cannot be written": f"pid_file = {tmp_path}/missing/pid",
+        }
+        daemon.write(text, f"listen = 127.0.0.1:{port}\n{others[fault]}")
+        daemon.process.signal(signal.SIGUSR2)
+        daemon.wait_log("event=upgrade.failed")
+    for address in (port, path):
+        with RawClient(address) as client:
+            assert client.ask().status == 200
+    assert daemon.admin.ready()[0] == 200
+    daemon.stop()
+    assert not path.exists(), "it is still this process's own"
+
+
 def test_workers_listeners_and_header_limit_may_change(upgradeable, auth, upstream, tmp_path):
     """What a reload cannot do."""
     text, ports = one_route(auth.credential(), upstream.url), [free_port() for _ in range(3)]
