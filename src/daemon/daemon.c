@@ -212,13 +212,20 @@ void daemon_free(struct daemon *daemon)
 
 // -- stopping ----------------------------------------------------------------------------------
 
+void daemon_drain_workers(struct daemon *daemon)
+{
+    log_info("draining", F_NUM("limit_ms", daemon->drain_limit_ms));
+    for (size_t i = 0; i < daemon->worker_count; i++)
+        worker_stop(daemon->workers[i], daemon->drain_limit_ms);
+}
+
 static void daemon_drain(struct daemon *daemon, uint64_t limit_ms)
 {
     daemon->phase = DAEMON_DRAINING;
+    daemon->drain_limit_ms = limit_ms;
     timer_disarm(&daemon->delay_timer);
-    log_info("draining", F_NUM("limit_ms", limit_ms));
-    for (size_t i = 0; i < daemon->worker_count; i++)
-        worker_stop(daemon->workers[i], limit_ms);
+    if (!daemon->upgrade.is_unwanted) // else its end goes on with this
+        daemon_drain_workers(daemon);
 }
 
 static void on_delay_over(struct timer *timer)
@@ -229,6 +236,7 @@ static void on_delay_over(struct timer *timer)
 
 void daemon_begin_stop(struct daemon *daemon)
 {
+    upgrade_give_up(daemon);
     // A successor takes new requests: there is nobody to wait for.
     uint64_t delay_ms = daemon->upgrade.is_done ? 0 : daemon->config->drain_delay_ms;
     if (daemon->phase >= DAEMON_DELAYING) { // the second time means: at once

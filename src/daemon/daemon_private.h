@@ -32,6 +32,7 @@ struct upgrade {
     struct watch word, line; // it is ready; what the helper has to say of it, -1: there is none
     struct timer timer;
     bool is_done;
+    bool is_unwanted; // it has our sockets, and its end is waited for
 };
 
 struct daemon {
@@ -51,6 +52,7 @@ struct daemon {
     size_t worker_count, workers_running;
     char instance[24];
     enum daemon_phase phase;
+    uint64_t drain_limit_ms;
     struct watch signal_watch;
     struct timer delay_timer;
     struct notify notify;
@@ -61,6 +63,7 @@ struct daemon {
 
 // daemon.c
 void daemon_begin_stop(struct daemon *daemon);
+void daemon_drain_workers(struct daemon *daemon);
 void daemon_log_warnings(const struct config *config);
 void daemon_say_ready(const struct daemon *daemon, const char *state);
 
@@ -76,6 +79,9 @@ void watchdog_stop(struct daemon *daemon);
 // upgrade.c: another process of the same program takes over the sockets, then this one drains
 void upgrade_init(struct daemon *daemon);
 void upgrade_on_signal(struct daemon *daemon);
+bool upgrade_is_under_way(const struct daemon *daemon);
+// Ends a successor that has not come up yet: it has our sockets, and we are about to shut them.
+void upgrade_give_up(struct daemon *daemon);
 void upgrade_tell_predecessor(struct daemon *daemon); // we take requests now
 void upgrade_fini(struct daemon *daemon);
 

@@ -229,13 +229,23 @@ static bool reload_begin(struct daemon *daemon, struct config_faults *faults)
     return ok;
 }
 
+static const char *what_forbids(const struct daemon *daemon)
+{
+    if (daemon->phase != DAEMON_SERVING)
+        return "the process is about to end";
+    if (upgrade_is_under_way(daemon)) // which has the listeners that a reload may close
+        return "an upgrade is under way: ask again once it is over";
+    return daemon->reload.workers_left ? "another reload is under way" : NULL;
+}
+
 bool daemon_reload(struct daemon *daemon, struct config_faults *faults)
 {
-    if (!daemon->reload.workers_left && daemon->phase == DAEMON_SERVING)
+    const char *why = what_forbids(daemon);
+    if (!why)
         return reload_begin(daemon, faults);
-    config_faults_add(faults, (struct config_place){daemon->config->path, 0}, "%s",
-                      daemon->phase == DAEMON_SERVING ? "another reload is under way"
-                                                      : "the process is about to end");
+    config_faults_add(faults, (struct config_place){daemon->config->path, 0}, "%s", why);
+    if (daemon->phase == DAEMON_SERVING)
+        reload_refused(daemon, faults);
     return false;
 }
 

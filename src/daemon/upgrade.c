@@ -16,6 +16,7 @@
 #include "daemon/daemon_private.h"
 
 #define PATIENCE_MS 60000 // for its word
+#define END_MS      2000  // for its end, once it is killed
 
 // -- what is handed over -----------------------------------------------------------------------
 
@@ -96,6 +97,32 @@ static void upgrade_fail(struct daemon *daemon, const char *why)
     timer_disarm(&upgrade->timer);
 }
 
+// From here on they are another process's, or may be.
+static void hand_over(struct daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->listeners.count; i++)
+        daemon->listeners.items[i]->is_anothers = true;
+    for (size_t i = 0; i < daemon->worker_count; i++)
+        worker_lend_sockets(daemon->workers[i]);
+    desk_hand_over(daemon);
+}
+
+static void kill_successor(const struct daemon *daemon)
+{
+    (void)!send(daemon->upgrade.line.fd, "!", 1, MSG_NOSIGNAL); // which has the helper do it
+}
+
+// The stop that made it unwanted has waited for this.
+static void go_on_stopping(struct daemon *daemon, bool is_dead)
+{
+    daemon->upgrade.is_unwanted = false;
+    timer_disarm(&daemon->upgrade.timer);
+    if (!is_dead)
+        hand_over(daemon);
+    if (daemon->phase == DAEMON_DRAINING)
+        daemon_drain_workers(daemon);
+}
+
 // What the helper says: that it was started, and in the end that it has ended.
 static void hear(struct daemon *daemon)
 {
@@ -109,11 +136,14 @@ static void hear(struct daemon *daemon)
         log_info("upgrading", F_NUM("pid", upgrade->pid));
         return;
     }
-    bool is_told = got == (ssize_t)sizeof report && report.outcome == HELPER_NOT_STARTED;
+    bool is_dead = got == (ssize_t)sizeof report; // else the helper has gone
+    bool is_told = is_dead && report.outcome == HELPER_NOT_STARTED;
     close_watch(daemon, &upgrade->line);
     if (upgrade->word.fd >= 0)
         upgrade_fail(daemon, is_told ? report.why.text : "it has ended; its own words stand above");
     upgrade->pid = 0;
+    if (upgrade->is_unwanted)
+        go_on_stopping(daemon, is_dead);
 }
 
 static void on_line(struct watch *watch, unsigned ready)
@@ -122,16 +152,10 @@ static void on_line(struct watch *watch, unsigned ready)
     hear(CONTAINER_OF(watch, struct daemon, upgrade.line));
 }
 
-static void on_word(struct watch *watch, unsigned ready)
+static void upgrade_succeed(struct daemon *daemon)
 {
-    struct daemon *daemon = CONTAINER_OF(watch, struct daemon, upgrade.word);
-    char word, state[64];
-    (void)ready;
-    if (read(watch->fd, &word, 1) != 1) {
-        upgrade_fail(daemon, "it went without a word");
-        return;
-    }
-    close_watch(daemon, watch);
+    char state[64];
+    close_watch(daemon, &daemon->upgrade.word);
     timer_disarm(&daemon->upgrade.timer);
     if (!daemon->upgrade.pid)
         hear(daemon); // which has been said before
@@ -141,19 +165,56 @@ static void on_word(struct watch *watch, unsigned ready)
     notify_send(&daemon->notify, state);
     notify_fini(&daemon->notify);
     daemon->upgrade.is_done = true;
-    for (size_t i = 0; i < daemon->listeners.count; i++)
-        daemon->listeners.items[i]->is_anothers = true;
-    for (size_t i = 0; i < daemon->worker_count; i++)
-        worker_lend_sockets(daemon->workers[i]);
-    desk_hand_over(daemon);
+    hand_over(daemon);
     daemon_begin_stop(daemon);
+}
+
+static void look_for_word(struct daemon *daemon)
+{
+    char word;
+    ssize_t got = read(daemon->upgrade.word.fd, &word, 1);
+    if (got == 1)
+        upgrade_succeed(daemon);
+    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+        upgrade_fail(daemon, "it went without a word");
+}
+
+static void on_word(struct watch *watch, unsigned ready)
+{
+    (void)ready;
+    look_for_word(CONTAINER_OF(watch, struct daemon, upgrade.word));
 }
 
 static void on_patience_over(struct timer *timer)
 {
     struct daemon *daemon = CONTAINER_OF(timer, struct daemon, upgrade.timer);
-    (void)!send(daemon->upgrade.line.fd, "!", 1, MSG_NOSIGNAL); // which has it killed
+    if (daemon->upgrade.is_unwanted) {
+        go_on_stopping(daemon, false);
+        return;
+    }
     upgrade_fail(daemon, "it said nothing for a minute");
+    kill_successor(daemon);
+}
+
+bool upgrade_is_under_way(const struct daemon *daemon)
+{
+    return daemon->upgrade.word.fd >= 0;
+}
+
+// The pipe goes first: what it may say from here on it sees that nobody hears.
+void upgrade_give_up(struct daemon *daemon)
+{
+    struct upgrade *upgrade = &daemon->upgrade;
+    if (upgrade_is_under_way(daemon))
+        look_for_word(daemon); // it may have come in this turn
+    if (!upgrade_is_under_way(daemon))
+        return;
+    log_warn("upgrade.given_up", F_NUM("pid", upgrade->pid),
+             F_TEXT("why", "this process is told to stop"));
+    close_watch(daemon, &upgrade->word);
+    kill_successor(daemon);
+    upgrade->is_unwanted = true;
+    timer_start(daemon->loop, &upgrade->timer, END_MS);
 }
 
 // -- ours --------------------------------------------------------------------------------------
@@ -167,14 +228,18 @@ static bool upgrade_watch(struct daemon *daemon, int line, int word_fd, struct e
         close(line);
         return false;
     }
+    if (!watch_start(daemon->loop, &upgrade->word, word_fd, LOOP_READ, err)) {
+        kill_successor(daemon);
+        return false;
+    }
     timer_start(daemon->loop, &upgrade->timer, PATIENCE_MS);
-    return watch_start(daemon->loop, &upgrade->word, word_fd, LOOP_READ, err);
+    return true;
 }
 
 static bool upgrade_begin(struct daemon *daemon, struct err *err)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC))
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
         return err_errno(err, "cannot make a pipe");
     struct handover *handover = mem_alloc(sizeof *handover);
     buf_init(&handover->names, (size_t)PASSED_MAX * 300);

@@ -4,6 +4,7 @@ one is refused, reset or left without an answer. By SIGUSR2, and by a service ma
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import threading
@@ -11,9 +12,10 @@ import threading
 import pytest
 from conftest import one_route
 from kit.admin import Admin
-from kit.bearerd import REPORT, Bearerd, write_config
+from kit.bearerd import BINARY, REPORT, Bearerd, run, write_config
 from kit.process import free_port, wait_until
 from kit.raw import RawClient
+from test_confinement import helper_of_pid
 from test_service import activated, listener
 
 UPGRADES = int(os.environ.get("BEARERD_UPGRADES") or 20)
@@ -75,6 +77,33 @@ def upgrade(daemon, pid):
     next_pid = int(daemon.process.wait_line(r"event=upgraded pid=(\d+)", 30, mark)[1])
     wait_until(lambda: not is_running(daemon, pid), 30, "the end of the process before")
     return next_pid
+
+
+class Held:
+    """The program that a process was started from, in whose place there is then one that waits before it goes on."""
+
+    def __init__(self, folder):
+        self.program, self._gate, self._script = folder / "bearerd", folder / "gate", folder / "held"
+        shutil.copy(BINARY, self.program)
+        os.mkfifo(self._gate)
+        self._script.write_text(f'#!/bin/sh\nread word <{self._gate}\nexec {BINARY} "$@"\n')
+        self._script.chmod(0o755)
+
+    def start(self, daemon):
+        """A successor that has the sockets, and its number."""
+        if self._script.exists():
+            self._script.rename(self.program)
+        mark = daemon.process.mark()
+        daemon.process.signal(signal.SIGUSR2)
+        return int(daemon.process.wait_line(r"event=upgrading pid=(\d+)", 10, mark)[1])
+
+    def let_go(self):
+        self._gate.write_text("go\n")
+
+
+@pytest.fixture
+def held(tmp_path):
+    return Held(tmp_path)
 
 
 def is_running(daemon, pid):
@@ -158,6 +187,55 @@ def test_the_admin_listener_goes_on(upgradeable, kind):
     for _ in range(2):
         pid = upgrade(daemon, pid)
         assert admin.status()["process"]["pid"] == pid
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not is_running(daemon, pid), 20, "its end")
+
+
+@pytest.mark.parametrize("how", ["signal", "order"])
+def test_a_stop_ends_the_successor_that_is_on_its_way(upgradeable, held, tmp_path, how):
+    path = tmp_path / "proxy.sock"
+    daemon = upgradeable(f"listen = 127.0.0.1:{free_port()}\nlisten = unix:{path}", binary=held.program)
+    pid = held.start(daemon)
+    if how == "signal":
+        daemon.process.signal(signal.SIGTERM)
+    else:
+        assert daemon.admin.post("/drain").status == 202
+    daemon.check_end(daemon.process.wait_exit())
+    assert f"event=upgrade.given_up pid={pid}" in daemon.log and "event=upgraded" not in daemon.log
+    assert not is_running(daemon, pid) and not path.exists()
+
+
+def test_a_stop_does_not_wait_for_ever_for_the_successors_end(upgradeable, held):
+    daemon = upgradeable(f"listen = 127.0.0.1:{free_port()}", binary=held.program)
+    helper = helper_of_pid(daemon.process.pid)
+    pid = held.start(daemon)
+    os.kill(helper, signal.SIGSTOP)  # nobody ends it
+    try:
+        daemon.process.signal(signal.SIGTERM)
+        daemon.wait_log("event=stopped", 20)
+    finally:
+        os.kill(helper, signal.SIGCONT)
+    daemon.check_end(daemon.process.wait_exit())
+    wait_until(lambda: not is_running(daemon, pid), 20, "the end of the successor")
+
+
+def test_a_reload_waits_until_the_upgrade_is_over(upgradeable, held, auth, upstream):
+    """It would shut the listeners that it takes out, which the successor has."""
+    text, ports = one_route(auth.credential(), upstream.url), [free_port(), free_port()]
+    both = "".join(f"listen = 127.0.0.1:{port}\n" for port in ports)
+    daemon = upgradeable(both, binary=held.program)
+    pid = held.start(daemon)
+    daemon.write(text, f"listen = 127.0.0.1:{ports[0]}")
+    refused = run("reload", "-c", daemon.config)
+    assert refused.returncode == 1 and "an upgrade is under way" in refused.stderr
+    assert "an upgrade is under way" in daemon.reload(expect="reload.refused")
+    daemon.write(text, both)
+    held.let_go()
+    assert int(daemon.wait_log(r"event=upgraded pid=(\d+)", 30)[1]) == pid
+    for port in ports:
+        with RawClient(port) as client:
+            assert client.ask().status == 200
+    assert daemon.process.wait_exit() == 0
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not is_running(daemon, pid), 20, "its end")
 
