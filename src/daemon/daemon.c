@@ -86,6 +86,7 @@ static bool daemon_build_workers(struct daemon *daemon, struct err *err)
             .instance = daemon->instance,
             .sockets = sockets,
             .socket_count = collect_sockets(&daemon->listeners, i, sockets),
+            .lends_sockets = upgrade_has_predecessor(daemon),
             .worker_count = daemon->worker_count,
             .clients_max = daemon->clients_max,
             .crowd = daemon->crowd,
@@ -302,17 +303,27 @@ static int daemon_watch_signals(struct daemon *daemon, struct err *err)
 
 // -- running -----------------------------------------------------------------------------------
 
-static bool daemon_start_workers(struct daemon *daemon, struct err *err)
+static bool daemon_start(struct daemon *daemon, struct err *err)
 {
+    const char *pid_file = daemon->is_service ? daemon->config->pid_file : NULL;
     for (size_t i = 0; i < daemon->worker_count; i++) {
-        if (!worker_start(daemon->workers[i], err)) {
-            for (size_t j = 0; j < i; j++)
-                worker_stop(daemon->workers[j], 0);
+        if (!worker_start(daemon->workers[i], err))
             return false;
-        }
         daemon->workers_running++;
     }
-    return true;
+    // Only now: a successor that fails leaves the number of its predecessor there.
+    return !pid_file || pid_file_write(pid_file, err);
+}
+
+// Workers that did start may have let somebody in, who is served to the end.
+static void daemon_leave_start(struct daemon *daemon)
+{
+    if (!daemon->workers_running)
+        return;
+    if (upgrade_has_predecessor(daemon))
+        desk_hand_over(daemon);
+    daemon_drain(daemon, daemon->config->drain_timeout_ms);
+    loop_run(daemon->loop);
 }
 
 static void daemon_serve(struct daemon *daemon)
@@ -332,13 +343,14 @@ static void daemon_serve(struct daemon *daemon)
 
 bool daemon_run(struct daemon *daemon, struct err *err)
 {
-    const char *pid_file = daemon->is_service ? daemon->config->pid_file : NULL;
     int signal_fd = daemon_watch_signals(daemon, err);
     if (signal_fd < 0)
         return false;
-    bool ok = (!pid_file || pid_file_write(pid_file, err)) && daemon_start_workers(daemon, err);
+    bool ok = daemon_start(daemon, err);
     if (ok)
         daemon_serve(daemon);
+    else
+        daemon_leave_start(daemon);
     if (daemon->config->pid_file && daemon->is_service)
         pid_file_remove(daemon->config->pid_file);
     watch_stop(daemon->loop, &daemon->signal_watch);

@@ -82,7 +82,8 @@ void upgrade_on_signal(struct daemon *daemon);
 bool upgrade_is_under_way(const struct daemon *daemon);
 // Ends a successor that has not come up yet: it has our sockets, and we are about to shut them.
 void upgrade_give_up(struct daemon *daemon);
-void upgrade_tell_predecessor(struct daemon *daemon); // we take requests now
+bool upgrade_has_predecessor(const struct daemon *daemon); // who goes on if we fail
+void upgrade_tell_predecessor(struct daemon *daemon);      // we take requests now
 void upgrade_fini(struct daemon *daemon);
 
 // pid_file.c

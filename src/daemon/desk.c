@@ -243,8 +243,7 @@ void desk_hand_over(struct daemon *daemon)
 {
     struct desk *desk = &daemon->desk;
     for (size_t i = 0; i < desk->listeners.count; i++) {
-        desk->listeners.items[i]->is_anothers = true;
-        desk_lend(desk, desk->listeners.items[i]); // the queue is the successor's
+        desk_lend(desk, desk->listeners.items[i]); // the queue is the other one's
         desk_unlisten(desk, desk->listeners.items[i]);
     }
 }

@@ -236,6 +236,12 @@ void listeners_close(struct listeners *listeners)
     *listeners = (struct listeners){0};
 }
 
+void listeners_give_away(const struct listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        listeners->items[i]->is_anothers = true;
+}
+
 void listeners_take_over(const struct listeners *listeners)
 {
     for (size_t i = 0; i < listeners->count; i++)

@@ -56,7 +56,9 @@ bool listeners_open(struct listeners *out, const struct config *config,
                     struct err *err) WARN_UNUSED;
 void listeners_close(struct listeners *listeners);
 bool listeners_have(const struct listeners *listeners, const struct listening *listening);
-void listeners_take_over(const struct listeners *listeners); // they are our predecessor's no more
+// They are another process's as well; or no more.
+void listeners_give_away(const struct listeners *listeners);
+void listeners_take_over(const struct listeners *listeners);
 void listeners_set_mode(const struct listeners *listeners, unsigned mode); // of unix sockets
 // The addresses as bound, those of `before` (NULL: none) as well; borrowed but for the array, which
 // the caller frees.

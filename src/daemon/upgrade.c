@@ -100,10 +100,10 @@ static void upgrade_fail(struct daemon *daemon, const char *why)
 // From here on they are another process's, or may be.
 static void hand_over(struct daemon *daemon)
 {
-    for (size_t i = 0; i < daemon->listeners.count; i++)
-        daemon->listeners.items[i]->is_anothers = true;
+    listeners_give_away(&daemon->listeners);
+    listeners_give_away(&daemon->desk.listeners);
     for (size_t i = 0; i < daemon->worker_count; i++)
-        worker_lend_sockets(daemon->workers[i]);
+        worker_lend_sockets(daemon->workers[i], true);
     desk_hand_over(daemon);
 }
 
@@ -281,23 +281,34 @@ static void upgrade_drop_unused(struct passed *passed, bool is_ours)
     }
 }
 
+static void take_over(struct daemon *daemon)
+{
+    listeners_take_over(&daemon->listeners);
+    listeners_take_over(&daemon->desk.listeners);
+    for (size_t i = 0; i < daemon->worker_count; i++)
+        worker_lend_sockets(daemon->workers[i], false);
+}
+
+bool upgrade_has_predecessor(const struct daemon *daemon)
+{
+    return daemon->passed.parent_fd >= 0;
+}
+
 // Until it has heard us, all that it gave us is its own. If it cannot hear us it has gone, or it
-// has given us up and goes on: then nothing of it is ours to remove.
+// has given us up and goes on: then nothing of it is ours to shut or to remove.
 void upgrade_tell_predecessor(struct daemon *daemon)
 {
     int *fd = &daemon->passed.parent_fd;
-    if (*fd < 0)
+    if (!upgrade_has_predecessor(daemon))
         return;
     bool is_heard = write(*fd, "!", 1) == 1;
     close(*fd);
     *fd = -1;
     upgrade_drop_unused(&daemon->passed, is_heard);
-    if (is_heard) {
-        listeners_take_over(&daemon->listeners);
-        listeners_take_over(&daemon->desk.listeners);
-    } else {
+    if (is_heard)
+        take_over(daemon);
+    else
         log_debug("upgrade.alone");
-    }
 }
 
 void upgrade_init(struct daemon *daemon)

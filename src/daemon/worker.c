@@ -114,6 +114,7 @@ struct worker *worker_new(const struct worker_config *config, struct err *err)
     worker->server = server_new(worker->loop, &server, proxy_server_ops(), worker->proxy, err);
     if (!worker->server)
         goto fail;
+    server_lend_all(worker->server, config->lends_sockets);
     for (size_t i = 0; i < config->socket_count; i++)
         if (!worker_listen(worker, &config->sockets[i], err))
             goto fail;
@@ -216,13 +217,19 @@ void worker_post(struct worker *worker, void (*fn)(void *arg), void *arg)
 
 static void do_lend(void *arg)
 {
-    struct worker *worker = arg;
-    server_lend_all(worker->server);
+    const struct worker *worker = arg;
+    server_lend_all(worker->server, true);
 }
 
-void worker_lend_sockets(struct worker *worker)
+static void do_take_back(void *arg)
 {
-    loop_post(worker->loop, do_lend, worker);
+    const struct worker *worker = arg;
+    server_lend_all(worker->server, false);
+}
+
+void worker_lend_sockets(struct worker *worker, bool is_lent)
+{
+    loop_post(worker->loop, is_lent ? do_lend : do_take_back, worker);
 }
 
 struct stop_order {
@@ -247,12 +254,21 @@ void worker_stop(struct worker *worker, uint64_t limit_ms)
     loop_post(worker->loop, do_stop, order);
 }
 
+// One that never ran has nobody to let in: whoever stands in a queue may be another process's.
+static void worker_leave_queues(struct worker *worker)
+{
+    server_lend_all(worker->server, true);
+    server_drain(worker->server);
+}
+
 void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
     if (worker->is_started)
         pthread_join(worker->thread, NULL);
+    else if (worker->server)
+        worker_leave_queues(worker);
     // What was posted to it after its loop had ended must meet it whole.
     if (worker->loop && worker->server)
         loop_turn(worker->loop, 0);

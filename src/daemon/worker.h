@@ -26,6 +26,7 @@ struct worker_config {
     const char *instance;  // of this process, for Via
     const struct worker_socket *sockets;
     size_t socket_count;
+    bool lends_sockets;   // from the start, see below
     size_t worker_count;  // that share …
     uint64_t clients_max; // … these client connections
     struct crowd *crowd;  // of all workers; NULL: no limit per client
@@ -52,8 +53,9 @@ void worker_reload(struct worker *worker, const struct worker_change *change);
 
 // fn(arg) is called on the worker's thread, between two turns of its loop.
 void worker_post(struct worker *worker, void (*fn)(void *arg), void *arg);
-// Whoever accepts beside us goes on: the queues of all its sockets are left to them.
-void worker_lend_sockets(struct worker *worker);
+// Another process accepts beside us and may go on when we end: the queues of all sockets are left
+// to it. Or it does so no more.
+void worker_lend_sockets(struct worker *worker, bool is_lent);
 // Lets the requests under way end, for limit_ms at most; 0 breaks them off. May be called again.
 void worker_stop(struct worker *worker, uint64_t limit_ms);
 // What was counted of its clients a second ago at most; added to *to.

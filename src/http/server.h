@@ -100,7 +100,8 @@ void server_free(struct server *server);
 bool server_listen(struct server *server, int fd, struct err *err) WARN_UNUSED;
 // Others accept from this one, too: when we stop, what stands in its queue is left to them.
 void server_lend(struct server *server, int fd);
-void server_lend_all(struct server *server);
+// The same of all, until it is taken back; those lent one by one stay lent.
+void server_lend_all(struct server *server, bool is_lent);
 // Lets in who stands in the queue, and refuses newcomers; connections that came by it end with the
 // next reply. It must be open during the call, and is not watched any more behind it.
 void server_unlisten(struct server *server, int fd);

@@ -30,7 +30,7 @@ static void conn_leave_idle(struct conn *conn, bool is_first)
 // The queue of one that is lent is left to the others.
 static void listener_close(struct listener *listener)
 {
-    if (!listener->is_lent) {
+    if (!listener->is_lent && !listener->server->is_lent) {
         while (listener->watch.events && listener_accept(listener))
             ;
         shutdown(listener->watch.fd, SHUT_RD);
@@ -56,10 +56,9 @@ void server_lend(struct server *server, int fd)
         listener->is_lent = true;
 }
 
-void server_lend_all(struct server *server)
+void server_lend_all(struct server *server, bool is_lent)
 {
-    for (struct list *link = server->listeners.next; link != &server->listeners; link = link->next)
-        CONTAINER_OF(link, struct listener, link)->is_lent = true;
+    server->is_lent = is_lent;
 }
 
 // By where it is bound: libmicrohttpd does not tell which listener a connection came by.

@@ -27,6 +27,7 @@ struct server {
     bool chunks_are_loose; // it may take chunked bodies for ended where others do not
                            // hidden
     bool is_draining;
+    bool is_lent; // so are all its listeners
     struct reserve reserve;
     bool is_out_of_resources; // accept failed for want of descriptors or memory
     struct watch epoll_watch; // libmicrohttpd's own epoll descriptor

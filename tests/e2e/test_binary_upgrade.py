@@ -3,6 +3,7 @@
 one is refused, reset or left without an answer. By SIGUSR2, and by a service manager that holds the sockets."""
 import contextlib
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -15,7 +16,7 @@ from kit.admin import Admin
 from kit.bearerd import BINARY, REPORT, Bearerd, run, write_config
 from kit.process import free_port, wait_until
 from kit.raw import RawClient
-from test_confinement import helper_of_pid
+from test_confinement import as_root, helper_of_pid, open_folder  # noqa: F401
 from test_service import activated, listener
 
 UPGRADES = int(os.environ.get("BEARERD_UPGRADES") or 20)
@@ -79,20 +80,25 @@ def upgrade(daemon, pid):
     return next_pid
 
 
+def put_script(program, line):
+    """In the program's place: one that does something else before it goes on."""
+    script = program.with_suffix(".new")
+    script.write_text(f'#!/bin/bash\n{line}\nexec {BINARY} "$@"\n')
+    script.chmod(0o755)
+    script.rename(program)
+
+
 class Held:
-    """The program that a process was started from, in whose place there is then one that waits before it goes on."""
+    """A program to start from, and successors of it that wait."""
 
     def __init__(self, folder):
-        self.program, self._gate, self._script = folder / "bearerd", folder / "gate", folder / "held"
+        self.program, self._gate = folder / "bearerd", folder / "gate"
         shutil.copy(BINARY, self.program)
         os.mkfifo(self._gate)
-        self._script.write_text(f'#!/bin/sh\nread word <{self._gate}\nexec {BINARY} "$@"\n')
-        self._script.chmod(0o755)
 
     def start(self, daemon):
         """A successor that has the sockets, and its number."""
-        if self._script.exists():
-            self._script.rename(self.program)
+        put_script(self.program, f"read word <{self._gate}")
         mark = daemon.process.mark()
         daemon.process.signal(signal.SIGUSR2)
         return int(daemon.process.wait_line(r"event=upgrading pid=(\d+)", 10, mark)[1])
@@ -276,6 +282,81 @@ def test_a_successor_that_fails_removes_no_socket(upgradeable, auth, upstream, t
     assert daemon.admin.ready()[0] == 200
     daemon.stop()
     assert not path.exists(), "it is still this process's own"
+
+
+def test_not_one_client_is_refused_over_upgrades_that_fail_late(upgradeable, auth, upstream, tmp_path):
+    """When workers have let somebody in, or were about to."""
+    text, port, path = one_route(auth.credential(), upstream.url), free_port(), tmp_path / "proxy.sock"
+    listen = f"workers = 3\nlisten = 127.0.0.1:{port}\nlisten = unix:{path}"
+    daemon = upgradeable(listen)
+    daemon.write(text, f"{listen}\npid_file = {tmp_path}/missing/pid")
+    clients = Newcomers([port, path])
+    with contextlib.ExitStack() as stack:
+        stack.callback(clients.stop)
+        for _ in range(UPGRADES // 2):
+            mark = daemon.process.mark()
+            daemon.process.signal(signal.SIGUSR2)
+            daemon.process.wait_line("event=upgrade.failed", 30, mark)
+            clients.wait_more()
+    assert daemon.admin.ready()[0] == 200
+
+
+def test_a_successor_that_fails_takes_nobody_from_the_queue(upgradeable, held, auth, upstream, tmp_path):
+    """Workers that never ran let in nobody."""
+    text, port, path = one_route(auth.credential(), upstream.url), free_port(), tmp_path / "proxy.sock"
+    listen = f"listen = 127.0.0.1:{port}\nlisten = unix:{path}"
+    daemon = upgradeable(listen, binary=held.program)
+    with socket.create_server(("127.0.0.1", 0)) as taken, contextlib.ExitStack() as stack:
+        pid = held.start(daemon)
+        daemon.write(f"{text}\n[admin]\nlisten = 127.0.0.1:{taken.getsockname()[1]}\n", listen)
+        daemon.process.signal(signal.SIGSTOP)
+        stack.callback(daemon.process.signal, signal.SIGCONT)
+        waiting = [stack.enter_context(RawClient(address)) for address in (port, path)]
+        for client in waiting:
+            client.request()
+        held.let_go()
+        wait_until(lambda: not is_running(daemon, pid), 20, "its end")
+        daemon.process.signal(signal.SIGCONT)
+        for client in waiting:
+            assert client.response().status == 200
+
+
+def tasks_of_user(uid):
+    found = 0
+    for status in pathlib.Path("/proc").glob("[0-9]*/task/[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            found += f"\nUid:\t{uid}\t" in status.read_text()
+    return found
+
+
+@as_root
+def test_a_successor_whose_workers_do_not_all_start_leaves_everything(upstream, open_folder):
+    """Those that did are drained, and must not shut what the process before goes on with. Nor is the pid_file theirs."""
+    uid, port, path, pid_file = 61234, free_port(), open_folder / "proxy.sock", open_folder / "pid"
+    program = open_folder / "bearerd"
+    shutil.copy(BINARY, program)
+    text = one_route("[credential main]\nsource = static\ntoken = static-token-0123456789\n", upstream.url, scopes="")
+    config = write_config(
+        open_folder, text, f"workers = 3\nlisten = 127.0.0.1:{port}\nlisten = unix:{path}\npid_file = {pid_file}"
+    )
+    for owned in (open_folder, config):
+        os.chown(owned, uid, uid)
+    # The leak checker starts a thread of its own.
+    before = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    daemon = Bearerd(config, env={"ASAN_OPTIONS": "detect_leaks=0"}, binary=program, before=before).wait_ready()
+    # The successor, its helper, one worker.
+    put_script(program, f"ulimit -u {tasks_of_user(uid) + 3}")
+    for _ in range(3):
+        mark = daemon.process.mark()
+        daemon.process.signal(signal.SIGUSR2)
+        daemon.process.wait_line("cannot start a worker thread", 30, mark)
+        daemon.process.wait_line("event=upgrade.failed", 30, mark)
+        for address in [port, path] * 10:
+            with RawClient(address) as client:
+                assert client.ask().status == 200
+        assert pid_file.read_text() == f"{daemon.process.pid}\n"
+    daemon.check_end(daemon.process.stop())
+    assert "event=listener.shut" not in daemon.log and not path.exists() and not pid_file.exists()
 
 
 def test_workers_listeners_and_header_limit_may_change(upgradeable, auth, upstream, tmp_path):
