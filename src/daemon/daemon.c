@@ -237,13 +237,10 @@ static void on_delay_over(struct timer *timer)
 
 void daemon_begin_stop(struct daemon *daemon)
 {
-    upgrade_give_up(daemon);
     // A successor takes new requests: there is nobody to wait for.
     uint64_t delay_ms = daemon->upgrade.is_done ? 0 : daemon->config->drain_delay_ms;
-    if (daemon->phase >= DAEMON_DELAYING) { // the second time means: at once
-        daemon_drain(daemon, 0);
+    if (daemon->phase >= DAEMON_DELAYING)
         return;
-    }
     log_info("stopping", F_NUM("delay_ms", delay_ms),
              F_NUM("drain_ms", daemon->config->drain_timeout_ms));
     notify_status(&daemon->notify, "STOPPING=1", "Finishing requests under way");
@@ -254,9 +251,20 @@ void daemon_begin_stop(struct daemon *daemon)
         daemon_drain(daemon, daemon->config->drain_timeout_ms);
 }
 
+void daemon_take_stop(struct daemon *daemon)
+{
+    bool is_second = daemon->is_told_to_stop;
+    daemon->is_told_to_stop = true;
+    upgrade_give_up(daemon);
+    if (is_second)
+        daemon_drain(daemon, 0);
+    else
+        daemon_begin_stop(daemon);
+}
+
 static void on_stop(void *arg)
 {
-    daemon_begin_stop(arg);
+    daemon_take_stop(arg);
 }
 
 void daemon_stop(struct daemon *daemon)
@@ -269,7 +277,7 @@ void daemon_stop(struct daemon *daemon)
 static void daemon_take_signal(struct daemon *daemon, unsigned number)
 {
     if (!daemon->is_service || number == SIGTERM || number == SIGINT || number == SIGQUIT)
-        daemon_begin_stop(daemon);
+        daemon_take_stop(daemon);
     else if (number == SIGHUP)
         reload_on_signal(daemon);
     else if (number == SIGUSR2)

@@ -52,6 +52,7 @@ struct daemon {
     size_t worker_count, workers_running;
     char instance[24];
     enum daemon_phase phase;
+    bool is_told_to_stop; // by whoever may: what follows an upgrade is nobody's order
     uint64_t drain_limit_ms;
     struct watch signal_watch;
     struct timer delay_timer;
@@ -62,7 +63,8 @@ struct daemon {
 };
 
 // daemon.c
-void daemon_begin_stop(struct daemon *daemon);
+void daemon_take_stop(struct daemon *daemon);  // an order to stop; the second means: at once
+void daemon_begin_stop(struct daemon *daemon); // no-op if it has begun
 void daemon_drain_workers(struct daemon *daemon);
 void daemon_log_warnings(const struct config *config);
 void daemon_say_ready(const struct daemon *daemon, const char *state);

@@ -121,7 +121,7 @@ static void order_drain(void *arg)
 {
     struct daemon *daemon = arg;
     if (daemon->phase < DAEMON_DELAYING)
-        daemon_begin_stop(daemon);
+        daemon_take_stop(daemon);
 }
 
 // -- listeners ---------------------------------------------------------------------------------

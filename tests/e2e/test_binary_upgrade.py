@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import threading
+import time
 
 import pytest
 from conftest import one_route
@@ -143,7 +144,8 @@ def test_not_one_client_is_refused_over_upgrades(upgradeable, tmp_path, workers)
     assert not REPORT.search(daemon.log), daemon.log
 
 
-def test_requests_under_way_end_in_the_process_before(upgradeable, upstream):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_requests_under_way_end_in_the_process_before(upgradeable, upstream, number):
     go_on = threading.Event()
 
     def slow(exchange):
@@ -161,6 +163,9 @@ def test_requests_under_way_end_in_the_process_before(upgradeable, upstream):
         next_pid = int(daemon.wait_log(r"event=upgraded pid=(\d+)", 30)[1])
         assert idle.is_closed_by_peer()
         assert daemon.ask().status == 200
+        # It is told to stop, too, as scripts for other servers do; that breaks off nothing.
+        daemon.process.signal(number)
+        time.sleep(0.3)
         assert daemon.process.is_running()
         go_on.set()
         assert busy.response().body == b"done"
@@ -195,6 +200,24 @@ def test_the_admin_listener_goes_on(upgradeable, kind):
         assert admin.status()["process"]["pid"] == pid
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not is_running(daemon, pid), 20, "its end")
+
+
+def test_a_second_stop_after_an_upgrade_breaks_off(upgradeable, upstream):
+    upstream.on = lambda exchange: exchange.wait_peer_closed(20)
+    daemon = upgradeable(f"listen = 127.0.0.1:{free_port()}\ndrain_timeout = 1m")
+    with daemon.client() as busy:
+        busy.request()
+        upstream.wait_requests(1)
+        daemon.process.signal(signal.SIGUSR2)
+        next_pid = int(daemon.wait_log(r"event=upgraded pid=(\d+)", 30)[1])
+        for _ in range(2):
+            assert daemon.process.is_running()
+            daemon.process.signal(signal.SIGTERM)
+            time.sleep(0.1)
+        assert daemon.process.wait_exit(10) == 0
+        assert busy.is_closed_by_peer()
+    os.kill(next_pid, signal.SIGTERM)
+    wait_until(lambda: not is_running(daemon, next_pid), 20, "its end")
 
 
 @pytest.mark.parametrize("how", ["signal", "order"])
