@@ -19,8 +19,8 @@ struct passed_socket {
     int fd;
     char *name; // as the service manager calls it; "" if it has none
     char bound[LISTEN_ADDRESS_MAX];
-    bool is_own; // of our predecessor: closed, and its path unlinked, by us in the end
-    bool is_used;
+    bool is_own;  // of our predecessor: closed, and its path unlinked, by us in the end
+    bool is_used; // or gone: not to be found any more
 };
 
 struct passed {

@@ -276,6 +276,7 @@ static void upgrade_drop_unused(struct passed *passed, bool is_ours)
             continue;
         close(socket->fd);
         socket->fd = -1;
+        socket->is_used = true; // should its address come back, it is opened anew
         if (is_ours && !strncmp(socket->bound, "unix:", 5))
             unlink(socket->bound + 5);
     }

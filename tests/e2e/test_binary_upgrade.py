@@ -406,6 +406,26 @@ def test_workers_listeners_and_header_limit_may_change(upgradeable, auth, upstre
     assert not REPORT.search(daemon.log), daemon.log
 
 
+def test_a_listener_that_an_upgrade_took_out_comes_back(upgradeable, auth, upstream, tmp_path):
+    text, ports, path = one_route(auth.credential(), upstream.url), [free_port(), free_port()], tmp_path / "proxy.sock"
+    one = f"listen = 127.0.0.1:{ports[0]}"
+    more = f"{one}\nlisten = 127.0.0.1:{ports[1]}\nlisten = unix:{path}"
+    daemon = upgradeable(more)
+    daemon.write(text, one)
+    pid = upgrade(daemon, daemon.process.pid)
+    for proxy in (more, one, more):
+        daemon.write(text, proxy)
+        mark = daemon.process.mark()
+        os.kill(pid, signal.SIGHUP)
+        assert daemon.process.wait_line(r"event=(reloaded|reload\.refused)", 30, mark)[1] == "reloaded"
+    for address in (*ports, path):
+        with RawClient(address) as client:
+            assert client.ask().status == 200
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not is_running(daemon, pid), 20, "its end")
+    assert not path.exists()
+
+
 def test_a_manager_and_the_pid_file_are_told(upgradeable, tmp_path):
     notes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notes.bind(str(tmp_path / "notify"))
