@@ -239,6 +239,11 @@ bool desk_open(struct daemon *daemon, struct err *err)
     return true;
 }
 
+void desk_set_mode(const struct daemon *daemon)
+{
+    listeners_set_mode(&daemon->desk.listeners, (unsigned)daemon->config->admin.socket_mode);
+}
+
 void desk_hand_over(struct daemon *daemon)
 {
     struct desk *desk = &daemon->desk;

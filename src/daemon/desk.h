@@ -31,6 +31,7 @@ bool desk_prepare(struct daemon *daemon, const struct config *config, struct des
                   struct err *err) WARN_UNUSED;
 void desk_commit(struct daemon *daemon, struct desk_change *change);
 void desk_give_up(struct desk_change *change);
+void desk_set_mode(const struct daemon *daemon); // of unix sockets, as configured
 // Another process that has the same sockets answers from now on.
 void desk_hand_over(struct daemon *daemon);
 

@@ -200,6 +200,8 @@ static void reload_commit(struct daemon *daemon, struct parts *parts)
     log_set_level((enum log_level)daemon->config->log_level);
     if (config->listen_mode != daemon->config->listen_mode)
         listeners_set_mode(&daemon->listeners, (unsigned)daemon->config->listen_mode);
+    if (config->admin.socket_mode != daemon->config->admin.socket_mode)
+        desk_set_mode(daemon);
     daemon_log_warnings(daemon->config);
     daemon->reload.workers_left = daemon->worker_count;
     for (size_t i = 0; i < daemon->worker_count; i++)

@@ -286,6 +286,8 @@ static void take_over(struct daemon *daemon)
 {
     listeners_take_over(&daemon->listeners);
     listeners_take_over(&daemon->desk.listeners);
+    listeners_set_mode(&daemon->listeners, (unsigned)daemon->config->listen_mode);
+    desk_set_mode(daemon);
     for (size_t i = 0; i < daemon->worker_count; i++)
         worker_lend_sockets(daemon->workers[i], false);
 }

@@ -394,16 +394,26 @@ def test_workers_listeners_and_header_limit_may_change(upgradeable, auth, upstre
         )
         pid = upgrade(daemon, pid)
         assert f"event=ready workers={workers}" in daemon.log
+        wait_until(lambda: not path.exists(), 10, "the end of what was taken out")
         for _ in range(20):
             for port in (ports[0], ports[2]):
                 with RawClient(port) as client:
                     assert client.ask(fields=[f"X-Large: {'x' * 20000}"]).status == 200
         with pytest.raises(OSError):
             RawClient(ports[1])
-        assert not path.exists()
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not is_running(daemon, pid), 20, "its end")
     assert not REPORT.search(daemon.log), daemon.log
+
+
+def test_the_modes_of_sockets_may_change(upgradeable, auth, upstream, tmp_path):
+    text, proxy, desk = one_route(auth.credential(), upstream.url), tmp_path / "proxy.sock", tmp_path / "desk.sock"
+    daemon = upgradeable(f"listen = unix:{proxy}", route=f"[admin]\nlisten = unix:{desk}")
+    daemon.write(f"{text}\n[admin]\nlisten = unix:{desk}\nsocket_mode = 0606\n", f"listen = unix:{proxy}\nsocket_mode = 0600")
+    pid = upgrade(daemon, daemon.process.pid)
+    wait_until(lambda: [path.stat().st_mode & 0o777 for path in (proxy, desk)] == [0o600, 0o606], 10, "the modes")
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not is_running(daemon, pid), 20, "its end")
 
 
 def test_a_listener_that_an_upgrade_took_out_comes_back(upgradeable, auth, upstream, tmp_path):

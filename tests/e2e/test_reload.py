@@ -368,6 +368,23 @@ def test_listeners_come_and_go(start, auth, upstream, tmp_path, workers):
         assert other.ask().status == 200
 
 
+def test_the_modes_of_sockets_change(start, auth, upstream, tmp_path):
+    text, proxy, desk = one_route(auth.credential(), upstream.url), tmp_path / "proxy.sock", tmp_path / "desk.sock"
+
+    def modes():
+        return [path.stat().st_mode & 0o777 for path in (proxy, desk)]
+
+    def config(one, other):
+        return f"{text}[admin]\nlisten = unix:{desk}\nsocket_mode = {other}\n", f"listen = unix:{proxy}\nsocket_mode = {one}"
+
+    daemon = start(*config("0666", "0660"))
+    assert modes() == [0o666, 0o660]
+    daemon.reload(*config("0666", "0600"))
+    assert modes() == [0o666, 0o600]
+    daemon.reload(*config("0606", "0666"))
+    assert modes() == [0o606, 0o666]
+
+
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_connections_end_behind_a_listener_that_goes(start, auth, upstream, tmp_path, kind):
     """At once when they idle, with the answer when one is under way, and not before the first request."""
