@@ -118,7 +118,7 @@ static bool listening_open_first(struct listening *listening,
     char bound[LISTEN_ADDRESS_MAX];
     if (!strncmp(address, "fd:", 3))
         return err_set(err, "listen = %s: no socket of that name was handed over", address);
-    if (!request->is_port_ours && !is_unix(address) && !listen_is_free(address, err))
+    if (!request->is_ours && !is_unix(address) && !listen_is_free(address, err))
         return false;
     return listening_add(listening,
                          listen_open(address, true, request->unix_mode, bound, sizeof bound, err),
@@ -185,23 +185,12 @@ static struct listening *listeners_known(const struct listeners *before,
     return NULL;
 }
 
-static const char *port_of(const char *address)
+static bool listeners_overlap(const struct listeners *listeners, const char *address)
 {
-    const char *colon = is_unix(address) ? NULL : strrchr(address, ':');
-    return colon ? colon : "";
-}
-
-// 127.0.0.1:8080 may have to make room for 0.0.0.0:8080, and both are open for a moment.
-static bool is_port_ours(const struct listeners *before, const struct listeners *now,
-                         const char *address)
-{
-    const char *port = port_of(address);
-    for (size_t i = 0; i < before->count; i++)
-        if (*port && !strcmp(port_of(before->items[i]->bound), port))
-            return true;
-    for (size_t i = 0; i < now->count; i++)
-        if (*port && !strcmp(port_of(now->items[i]->bound), port))
-            return true;
+    for (size_t i = 0; i < listeners->count; i++)
+        for (size_t j = 0; j < listeners->items[i]->count; j++)
+            if (listen_overlaps(address, listeners->items[i]->items[j].bound))
+                return true;
     return false;
 }
 
@@ -216,7 +205,8 @@ bool listeners_open(struct listeners *out, const struct config *config,
                                             .worker_count = (size_t)config->workers,
                                             .unix_mode = (unsigned)config->listen_mode,
                                             .expose = config->expose,
-                                            .is_port_ours = is_port_ours(before, out, address),
+                                            .is_ours = listeners_overlap(before, address) ||
+                                                       listeners_overlap(out, address),
                                             .passed = passed};
         struct listening *listening = known ? listening_ref(known) : listening_open(&request, err);
         if (!listening) {

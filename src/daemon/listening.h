@@ -34,8 +34,10 @@ struct listening_request {
     const char *address; // 127.0.0.1:8080, [::1]:8080, unix:/path, fd:name
     size_t worker_count;
     unsigned unix_mode;
-    bool expose;           // may it be reached from other machines?
-    bool is_port_ours;     // somebody of this process listens on that port
+    bool expose; // may it be reached from other machines?
+    // This process listens there: 127.0.0.1:8080 may have to make room for 0.0.0.0:8080, and both
+    // are open for a moment.
+    bool is_ours;
     struct passed *passed; // where it may be already; NULL: nowhere
 };
 

@@ -153,6 +153,32 @@ void listen_address(int fd, char out[LISTEN_ADDRESS_MAX])
         snprintf(out, LISTEN_ADDRESS_MAX, "unix:%.*s", (int)path_len, bound.sun_path);
 }
 
+static bool is_wildcard(const struct inet_address *address)
+{
+    static const struct in6_addr any = IN6ADDR_ANY_INIT;
+    if (address->socket.any.sa_family == AF_INET6)
+        return !memcmp(&address->socket.v6.sin6_addr, &any, sizeof any);
+    return address->socket.v4.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+static bool is_same_host(const struct inet_address *one, const struct inet_address *other)
+{
+    if (one->socket.any.sa_family == AF_INET6)
+        return !memcmp(&one->socket.v6.sin6_addr, &other->socket.v6.sin6_addr,
+                       sizeof one->socket.v6.sin6_addr);
+    return one->socket.v4.sin_addr.s_addr == other->socket.v4.sin_addr.s_addr;
+}
+
+bool listen_overlaps(const char *address, const char *other)
+{
+    struct inet_address a, b;
+    if (!inet_parse(address, &a) || !inet_parse(other, &b) ||
+        a.socket.any.sa_family != b.socket.any.sa_family ||
+        a.socket.v4.sin_port != b.socket.v4.sin_port) // which lies where it does in the other one
+        return false;
+    return is_wildcard(&a) || is_wildcard(&b) || is_same_host(&a, &b);
+}
+
 bool listen_is_free(const char *address, struct err *err)
 {
     struct inet_address parsed;

@@ -423,6 +423,19 @@ def test_from_loopback_to_all_addresses_and_back(start, auth, upstream):
             assert client.ask().status == 200
 
 
+def test_an_address_of_another_process_is_not_joined(start, auth, upstream):
+    """Not even on a port on which this one listens elsewhere."""
+    text, port = one_route(auth.credential(), upstream.url), free_port()
+    start(text, f"listen = 127.0.0.2:{port}\nworkers = 2", name="other.ini")
+    daemon = start(text, f"listen = 127.0.0.1:{port}\nworkers = 2")
+    both = f"listen = 127.0.0.1:{port}\nlisten = 127.0.0.2:{port}\nworkers = 2"
+    assert "in use" in daemon.reload(text, both, expect="reload.refused")
+    assert daemon.ask().status == 200
+    # By another name it is still the one that is there.
+    daemon.reload(text, f"listen = localhost:{port}\nworkers = 2")
+    assert daemon.ask().status == 200
+
+
 def test_what_needs_a_restart_is_named_and_the_rest_is_done(simple, auth, upstream):
     daemon = simple("workers = 1\nheader_limit = 16k")
     said = daemon.reload(
