@@ -194,6 +194,12 @@ static bool listeners_overlap(const struct listeners *listeners, const char *add
     return false;
 }
 
+// What may not be reached from other machines any more is refused, though it is open.
+static struct listening *listeners_share(struct listening *known, bool expose, struct err *err)
+{
+    return check_exposure(known, expose, err) ? listening_ref(known) : NULL;
+}
+
 bool listeners_open(struct listeners *out, const struct config *config,
                     const struct listeners *before, struct passed *passed, struct err *err)
 {
@@ -208,7 +214,8 @@ bool listeners_open(struct listeners *out, const struct config *config,
                                             .is_ours = listeners_overlap(before, address) ||
                                                        listeners_overlap(out, address),
                                             .passed = passed};
-        struct listening *listening = known ? listening_ref(known) : listening_open(&request, err);
+        struct listening *listening =
+            known ? listeners_share(known, config->expose, err) : listening_open(&request, err);
         if (!listening) {
             listeners_close(out);
             return false;

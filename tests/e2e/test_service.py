@@ -275,6 +275,20 @@ def test_a_socket_that_another_process_shuts_is_said_and_left_alone(activate):
             assert client.ask().status == 200
 
 
+@pytest.mark.parametrize("section", ["proxy", "admin"])
+def test_a_socket_that_is_kept_may_not_be_exposed_any_more(activate, auth, upstream, section):
+    text = one_route(auth.credential(), upstream.url)
+    admin = "[admin]\nkey = 0123456789abcdef0123456789abcdef\n"
+    expose = ["expose = yes", ""] if section == "proxy" else ["", "expose = yes"]
+    with listener(("0.0.0.0", 0)) as sock, listener() as other:
+        ends = ["listen = fd:one", "listen = fd:two"] if section == "proxy" else ["listen = fd:two", "listen = fd:one"]
+        bare = f"{ends[0]}\n{{}}\n{admin}{ends[1]}\n{{}}\n"
+        daemon = activate(bare.format(*expose), [sock, other], ["one", "two"])
+        assert "can be reached from other machines" in daemon.reload(text, bare.format("", ""), expect="reload.refused")
+        daemon.reload(text, bare.format(*expose))
+        daemon.reload(text, bare.format("", "").replace("fd:one", "127.0.0.1:0"))
+
+
 def test_sockets_for_another_process_are_left_alone(activate):
     with listener() as sock:
         daemon = activate("listen = 127.0.0.1:0", [sock], ["web"], pid="1")
