@@ -3,7 +3,6 @@
 // drain_delay every worker drains and ends its loop, the last one to say so ends the control loop.
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>

@@ -18,7 +18,7 @@ uint64_t descriptors_needed(const struct config *config);
 // Client connections (max_connections or fewer) for which `limit` descriptors suffice; 1 or more.
 uint64_t descriptors_clients(const struct config *config, uint64_t limit);
 // Raises the process's limit to what is needed, as far as it may. Returns the client connections to
-// take, after a warning if these are fewer than max_connections. Before any thread exists.
+// take, after a warning if these are fewer than max_connections. At the start and at every reload.
 uint64_t descriptors_prepare(const struct config *config);
 
 #endif

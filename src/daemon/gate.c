@@ -48,7 +48,7 @@ static void own_origins(const struct config *config, const struct config_strings
     static const char *const loopback[] = {"localhost", "127.0.0.1", "[::1]"};
     for (size_t i = 0; i < bound->count; i++) {
         const char *port = strrchr(bound->items[i], ':');
-        if (!strncmp(bound->items[i], "unix:", 5) || !port)
+        if (listen_path(bound->items[i]) || !port)
             continue;
         origin_add(out, bound->items[i], "");
         for (size_t j = 0; j < ARRAY_LEN(loopback); j++)

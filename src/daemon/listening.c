@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,11 +15,6 @@
 #include "base/log.h"
 #include "config/url.h"
 #include "http/server.h"
-
-static bool is_unix(const char *address)
-{
-    return !strncmp(address, "unix:", 5);
-}
 
 // -- one ---------------------------------------------------------------------------------------
 
@@ -34,6 +30,11 @@ static bool listening_add(struct listening *listening, int fd, size_t worker,
     *item = (struct listening_socket){.fd = fd, .worker = worker, .from = from};
     listen_address(fd, item->bound);
     return true;
+}
+
+static int copy_of(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static bool is_shareable(int fd)
@@ -52,9 +53,9 @@ static bool listening_fill(struct listening *listening, const struct listening_r
     for (size_t i = first_count; i < request->worker_count; i++) {
         struct listening_socket *like = &listening->items[i % first_count];
         char bound[LISTEN_ADDRESS_MAX];
-        bool has_own = !is_unix(like->bound) && is_shareable(like->fd);
-        int fd =
-            has_own ? listen_open(like->bound, true, 0, bound, sizeof bound, err) : dup(like->fd);
+        bool has_own = !listen_path(like->bound) && is_shareable(like->fd);
+        int fd = has_own ? listen_open(like->bound, true, 0, bound, sizeof bound, err)
+                         : copy_of(like->fd);
         if (!listening_add(listening, fd, i, NULL))
             return has_own ? false : err_errno(err, "cannot share %s", request->address);
     }
@@ -67,7 +68,7 @@ static bool listening_share(struct listening *listening, struct passed_socket *s
 {
     listening->is_lent = true;
     for (size_t i = 0; i < worker_count; i++)
-        if (!listening_add(listening, dup(socket->fd), i, socket))
+        if (!listening_add(listening, copy_of(socket->fd), i, socket))
             return false;
     return true;
 }
@@ -97,7 +98,7 @@ static bool check_exposure(const struct listening *listening, bool expose, struc
     for (size_t i = 0; !expose && i < listening->count; i++) {
         const char *bound = listening->items[i].bound;
         struct authority at;
-        if (is_unix(bound) || !authority_parse(str_of(bound), &at, NULL))
+        if (listen_path(bound) || !authority_parse(str_of(bound), &at, NULL))
             continue;
         bool ok = host_is_loopback(at.host);
         authority_fini(&at);
@@ -118,7 +119,7 @@ static bool listening_open_first(struct listening *listening,
     char bound[LISTEN_ADDRESS_MAX];
     if (!strncmp(address, "fd:", 3))
         return err_set(err, "listen = %s: no socket of that name was handed over", address);
-    if (!request->is_ours && !is_unix(address) && !listen_is_free(address, err))
+    if (!request->is_ours && !listen_path(address) && !listen_is_free(address, err))
         return false;
     return listening_add(listening,
                          listen_open(address, true, request->unix_mode, bound, sizeof bound, err),
@@ -154,11 +155,12 @@ void listening_unref(struct listening *listening)
     bool is_ours = !listening->is_lent && !listening->is_anothers;
     for (size_t i = 0; i < listening->count; i++) {
         struct listening_socket *item = &listening->items[i];
+        const char *path = listen_path(item->bound);
         close(item->fd);
         if (item->from)
             item->from->is_used = false;
-        if (is_ours && i == 0 && is_unix(item->bound)) // the others are its copies
-            unlink(item->bound + 5);
+        if (is_ours && i == 0 && path) // the others are its copies
+            unlink(path);
     }
     mem_free(listening->items);
     mem_free(listening->address);
@@ -249,8 +251,8 @@ void listeners_set_mode(const struct listeners *listeners, unsigned mode)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         const struct listening *listening = listeners->items[i];
-        if (is_unix(listening->bound) && !listening->is_lent &&
-            chmod(listening->bound + 5, (mode_t)mode))
+        const char *path = listen_path(listening->bound);
+        if (path && !listening->is_lent && chmod(path, (mode_t)mode))
             log_warn("listener.mode", F_TEXT("address", listening->bound),
                      F_TEXT("why", strerror(errno)));
     }

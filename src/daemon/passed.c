@@ -93,8 +93,9 @@ void passed_visit_paths(void (*visit)(void *arg, const char *path), void *arg)
     for (uint64_t i = 0; i < numbers[1]; i++) {
         char bound[LISTEN_ADDRESS_MAX];
         listen_address(PASSED_FD_FIRST + (int)i, bound);
-        if (!strncmp(bound, "unix:", 5))
-            visit(arg, bound + 5);
+        const char *path = listen_path(bound);
+        if (path)
+            visit(arg, path);
     }
 }
 

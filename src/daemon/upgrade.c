@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,7 +32,7 @@ static bool handover_add_own(struct handover *handover, const struct listening *
         if (handover->own_count >= PASSED_MAX)
             return false;
         // What workers share is one queue, and enough to hand over once.
-        if (i == 0 || strncmp(listening->items[i].bound, "unix:", 5) != 0)
+        if (i == 0 || !listen_path(listening->items[i].bound))
             handover->fds[handover->own_count++] = listening->items[i].fd;
     }
     return true;
@@ -274,11 +273,12 @@ static void upgrade_drop_unused(struct passed *passed, bool is_ours)
         struct passed_socket *socket = &passed->items[i];
         if (socket->is_used || !socket->is_own)
             continue;
+        const char *path = listen_path(socket->bound);
         close(socket->fd);
         socket->fd = -1;
         socket->is_used = true; // should its address come back, it is opened anew
-        if (is_ours && !strncmp(socket->bound, "unix:", 5))
-            unlink(socket->bound + 5);
+        if (is_ours && path)
+            unlink(path);
     }
 }
 

@@ -169,6 +169,13 @@ static bool is_same_host(const struct inet_address *one, const struct inet_addre
     return one->socket.v4.sin_addr.s_addr == other->socket.v4.sin_addr.s_addr;
 }
 
+const char *listen_path(const char *address)
+{
+    static const char scheme[] = "unix:";
+    size_t len = sizeof scheme - 1;
+    return strncmp(address, scheme, len) == 0 ? address + len : NULL;
+}
+
 bool listen_overlaps(const char *address, const char *other)
 {
     struct inet_address a, b;
@@ -200,9 +207,10 @@ bool listen_is_free(const char *address, struct err *err)
 int listen_open(const char *address, bool is_shared, unsigned unix_mode, char *out_bound,
                 size_t out_bound_max, struct err *err)
 {
-    if (!strncmp(address, "unix:", 5)) {
+    const char *path = listen_path(address);
+    if (path) {
         snprintf(out_bound, out_bound_max, "%s", address);
-        return listen_unix(address + 5, unix_mode, err);
+        return listen_unix(path, unix_mode, err);
     }
     struct inet_address parsed;
     if (!inet_parse(address, &parsed)) {

@@ -154,6 +154,8 @@ int listen_open(const char *address, bool is_shared, unsigned unix_mode, char *o
 // Does nobody listen on this TCP address? With SO_REUSEPORT two processes of a user may, and would
 // share the connections, which is hardly ever meant.
 bool listen_is_free(const char *address, struct err *err) WARN_UNUSED;
+// What stands behind "unix:"; NULL: it is no unix socket's.
+const char *listen_path(const char *address);
 // Would two sockets, each on one of these, take connections from each other? False: not TCP.
 bool listen_overlaps(const char *address, const char *other);
 // Where a socket is bound, as listen_open() writes it; "" if it cannot be told.

@@ -244,6 +244,21 @@ def test_several_sockets_unix_among_them(activate, tmp_path):
             pass
 
 
+def test_no_program_could_inherit_a_socket(activate, tmp_path):
+    """Copies for other workers are as the first."""
+    with listener() as sock:
+        daemon = activate(f"listen = fd:web\nlisten = unix:{tmp_path}/proxy.sock\nworkers = 3", [sock], ["web"])
+        folder = pathlib.Path(f"/proc/{daemon.process.pid}")
+        path = re.escape(f"{tmp_path}/proxy.sock")
+        inodes = {os.fstat(sock.fileno()).st_ino, int(re.search(rf" (\d+) {path}\n", pathlib.Path("/proc/net/unix").read_text())[1])}
+        sockets = {fd.name for fd in (folder / "fd").iterdir() if os.stat(fd).st_ino in inodes}
+        sockets -= {str(sock.fileno()), "100"}  # see LAUNCH
+        assert len(sockets) == 1 + 3 + 3
+        for number in sockets:
+            flags = re.search(r"flags:\s+0(\d+)", (folder / "fdinfo" / number).read_text())[1]
+            assert int(flags, 8) & os.O_CLOEXEC, number
+
+
 def test_what_is_not_used_is_said_and_kept_for_a_reload(activate, auth, upstream):
     with listener() as one, listener() as two:
         daemon = activate("listen = fd:one", [one, two], ["one", "two"])

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Addresses to listen on: which of them are one place.
+// Addresses to listen on: which of them are one place, and which are paths.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,10 +34,21 @@ static void test_overlaps(void **state)
     }
 }
 
+static void test_path(void **state)
+{
+    (void)state;
+    assert_string_equal(listen_path("unix:/run/a"), "/run/a");
+    assert_string_equal(listen_path("unix:"), "");
+    assert_null(listen_path("unix"));
+    assert_null(listen_path("127.0.0.1:80"));
+    assert_null(listen_path(""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_overlaps),
+        cmocka_unit_test(test_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
