@@ -79,6 +79,11 @@ static int handover_start(struct handover *handover, struct err *err)
 
 // -- its end of the story ----------------------------------------------------------------------
 
+bool upgrade_is_under_way(const struct daemon *daemon)
+{
+    return daemon->upgrade.word.fd >= 0;
+}
+
 static void close_watch(struct daemon *daemon, struct watch *watch)
 {
     watch_stop(daemon->loop, watch);
@@ -156,8 +161,6 @@ static void upgrade_succeed(struct daemon *daemon)
     char state[64];
     close_watch(daemon, &daemon->upgrade.word);
     timer_disarm(&daemon->upgrade.timer);
-    if (!daemon->upgrade.pid)
-        hear(daemon); // which has been said before
     log_info("upgraded", F_NUM("pid", daemon->upgrade.pid));
     // From here on the other one speaks to the service manager.
     snprintf(state, sizeof state, "MAINPID=%d", (int)daemon->upgrade.pid);
@@ -172,9 +175,13 @@ static void look_for_word(struct daemon *daemon)
 {
     char word;
     ssize_t got = read(daemon->upgrade.word.fd, &word, 1);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (!daemon->upgrade.pid)
+        hear(daemon); // that it was started, which has been said before
     if (got == 1)
         upgrade_succeed(daemon);
-    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+    else if (upgrade_is_under_way(daemon))
         upgrade_fail(daemon, "it went without a word");
 }
 
@@ -193,11 +200,6 @@ static void on_patience_over(struct timer *timer)
     }
     upgrade_fail(daemon, "it said nothing for a minute");
     kill_successor(daemon);
-}
-
-bool upgrade_is_under_way(const struct daemon *daemon)
-{
-    return daemon->upgrade.word.fd >= 0;
 }
 
 // The pipe goes first: what it may say from here on it sees that nobody hears.
@@ -255,11 +257,13 @@ static bool upgrade_begin(struct daemon *daemon, struct err *err)
 void upgrade_on_signal(struct daemon *daemon)
 {
     struct err err = {""};
-    if (daemon->upgrade.line.fd >= 0 || daemon->phase >= DAEMON_DELAYING ||
+    if (upgrade_is_under_way(daemon) || daemon->phase >= DAEMON_DELAYING ||
         daemon->reload.workers_left) {
         log_warn("upgrade.refused", F_TEXT("why", "something else is under way"));
         return;
     }
+    close_watch(daemon, &daemon->upgrade.line); // of one that failed, and is about to end
+    daemon->upgrade.pid = 0;
     if (!helper_is_used())
         err_set(&err, "there is no process that could start it");
     if (!helper_is_used() || !upgrade_begin(daemon, &err))

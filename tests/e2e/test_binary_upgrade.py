@@ -97,9 +97,9 @@ class Held:
         shutil.copy(BINARY, self.program)
         os.mkfifo(self._gate)
 
-    def start(self, daemon):
-        """A successor that has the sockets, and its number."""
-        put_script(self.program, f"read word <{self._gate}")
+    def start(self, daemon, before=""):
+        """A successor that has the sockets, and its number. before: what it does first."""
+        put_script(self.program, f"{before}\nread word <{self._gate}")
         mark = daemon.process.mark()
         daemon.process.signal(signal.SIGUSR2)
         return int(daemon.process.wait_line(r"event=upgrading pid=(\d+)", 10, mark)[1])
@@ -187,6 +187,22 @@ def test_a_successor_that_does_not_come_up_changes_nothing(upgradeable, auth, up
     assert daemon.ask().status == 200
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: daemon.log.count("event=stopped") == 2, 20, "the end of both")
+
+
+def test_after_a_failure_the_next_may_begin_at_once(upgradeable, held):
+    """Though the one that failed has not ended yet."""
+    daemon = upgradeable(f"listen = 127.0.0.1:{free_port()}", binary=held.program)
+    closes = "exec " + " ".join(f"{number}>&-" for number in range(3, 9))
+    failed = held.start(daemon, closes)
+    try:
+        daemon.wait_log(f"event=upgrade.failed pid={failed}")
+        put_script(held.program, "")
+        pid = upgrade(daemon, daemon.process.pid)
+    finally:
+        os.kill(failed, signal.SIGKILL)
+    assert pid != failed and daemon.ask().status == 200
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not is_running(daemon, pid), 20, "its end")
 
 
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
