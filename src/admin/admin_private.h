@@ -75,7 +75,7 @@ enum token_state {
     TOKEN_FETCHING, // there is none yet
     TOKEN_VALID,
     TOKEN_DUE,     // valid, and being renewed or about to be
-    TOKEN_FAILING, // valid, but the last renewal failed
+    TOKEN_FAILING, // due, and the last renewal failed
     TOKEN_FAILED,  // there is none, and the last fetch failed
     TOKEN_STATES
 };

@@ -8,9 +8,11 @@ enum token_state token_state_of(const struct keeper_facts *facts, uint64_t now_m
         return TOKEN_FAILED;
     if (!facts->token)
         return facts->is_fetching ? TOKEN_FETCHING : TOKEN_NONE;
-    if (facts->failure)
-        return TOKEN_FAILING;
-    return token_is_due(facts->token, now_ms) ? TOKEN_DUE : TOKEN_VALID;
+    // A newer one may have been asked for in vain before that, for an upstream's 401: nothing is
+    // wrong with the renewal of this one.
+    if (!token_is_due(facts->token, now_ms))
+        return TOKEN_VALID;
+    return facts->failure ? TOKEN_FAILING : TOKEN_DUE;
 }
 
 const char *token_state_name(enum token_state state)

@@ -59,12 +59,13 @@ static void write_failure(struct screen *screen, const struct json_t *token, dou
                           enum paint paint)
 {
     char retry[64];
-    struct span left = span_of(json_in_number(token, "failure.retry_at") - now);
+    double left_s = json_in_number(token, "failure.retry_at") - now;
     if (!json_in_get(token, "failure"))
         return;
     screen_wrapped(screen, paint, 4, json_in_text(token, "failure.cause"));
-    snprintf(retry, sizeof retry, "%.0f in a row; may be tried again in %s",
-             json_in_number(token, "failure.in_a_row"), left.text);
+    snprintf(retry, sizeof retry, "%.0f in a row; may be tried again %s%s",
+             json_in_number(token, "failure.in_a_row"), left_s > 0 ? "in " : "now",
+             left_s > 0 ? span_of(left_s).text : "");
     screen_wrapped(screen, PAINT_DIM, 4, str_of(retry));
 }
 

@@ -340,6 +340,17 @@ def test_no_secret_is_on_it(served, opened, auth, upstream):
     assert not canary.find(canary.secrets_of(daemon.config, {}), {"the page": shown})
 
 
+def test_a_valid_token_that_a_newer_one_could_not_be_had_for(mirror, opened):
+    """It was refused by an upstream. Nothing is tried by itself until it is due, and nothing is failing."""
+    token, now = mirror.document["tokens"][0], mirror.document["now"]
+    token["failure"] = {"kind": "transient", "error": None, "cause": "503 Busy", "status": 503, "at": now, "retry_at": now + 900, "in_a_row": 1}
+    assert (token["state"], token["token"]["in_use"]) == ("valid", True)
+    page = opened(mirror.page)
+    shown = page.run(TEXT, "tokens")
+    assert "A newer one could not be had. The authorization server has trouble" in shown and "Not asked again for" in shown
+    assert "Next try" not in shown and "failing" not in page.run(TEXT, "tiles") + page.run("() => document.title")
+
+
 def hostile(value, text):
     """The document with this text in the place of every text."""
     if isinstance(value, dict):

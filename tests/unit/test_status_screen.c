@@ -114,6 +114,10 @@ static void test_bar(void **state)
                       "{\"cause\":\"503 Busy\",\"in_a_row\":3,\"retry_at\":2062}", style);
     assert_has(text, "\n    503 Busy\n    3 in a row; may be tried again in 1 min\n");
     mem_free(text);
+    text = draw_token("valid", 1100, 2450, 2900,
+                      "{\"cause\":\"503 Busy\",\"in_a_row\":1,\"retry_at\":1900}", style);
+    assert_has(text, "\n    1 in a row; may be tried again now\n");
+    mem_free(text);
 }
 
 static void test_colours_and_blocks(void **state)

@@ -25,6 +25,7 @@ const TOKEN_FAULTS = {
 
 const keyOfToken = (token) => JSON.stringify([token.credential, token.scope, token.audience, token.resource, token.details]);
 const isUsable = (token) => ["valid", "due", "failing"].includes(token.state);
+const isInTrouble = (token) => ["failing", "failed"].includes(token.state);
 
 function identity(token) {
   const scopes = (token.scope ?? "").split(" ").filter(Boolean).map((scope) => [scope, "chip"]);
@@ -105,13 +106,14 @@ class TokenRow {
       : `fetched at ${clock(life.fetched_at)}, due for renewal at ${clock(life.renew_at)}, unusable at ${clock(life.unusable_at)}`);
   }
 
-  showFault({ failure, required, token, credential, scope }) {
+  showFault({ failure, required, token, credential, scope, state: how }) {
     this.fault.hidden = this.remedy.hidden = !failure;
     if (!failure) return;
-    const wait = failure.retry_at - state.now, tries = required || token?.in_use;
+    // One that is valid is asked for again when an upstream refuses it again.
+    const wait = failure.retry_at - state.now, isValid = how === "valid", tries = !isValid && (required || token?.in_use);
     const next = wait <= 0 ? "" : tries ? ` Next try in ${span(wait)}.` : ` Not asked again for ${span(wait)}.`;
     const times = failure.in_a_row > 1 ? `, ${number(failure.in_a_row)} times in a row` : "";
-    put(this.fault, `${TOKEN_FAULTS[failure.kind] ?? failure.kind}: ${failure.cause} (${ago(failure.at)}${times}).${next}`);
+    put(this.fault, `${isValid ? "A newer one could not be had. " : ""}${TOKEN_FAULTS[failure.kind] ?? failure.kind}: ${failure.cause} (${ago(failure.at)}${times}).${next}`);
     const known = state.document.failures.find((one) => one.credential === credential && one.scope === (scope ?? "") && one.kind === failure.kind);
     this.remedy.hidden = !known?.remedy;
     put(this.remedy, known?.remedy ?? "");
@@ -272,7 +274,7 @@ function factsOf({ process, config, clients, store }) {
 }
 
 function tilesOf({ tokens, routes, clients, upstreams, failures }, total) {
-  const usable = tokens.filter(isUsable).length, bad = tokens.filter((token) => token.failure).length;
+  const usable = tokens.filter(isUsable).length, bad = tokens.filter(isInTrouble).length;
   const open = sum(routes.map((route) => route.in_flight)), requests = sum(total.requests), failed = sum(total.failed);
   const busy = sum(upstreams.map((one) => one.connections.busy)), latest = failures[0];
   return [["Tokens usable", `${number(usable)} of ${number(tokens.length)}${bad ? `, ${number(bad)} failing` : ""}`, bad ? "hurt" : ""],

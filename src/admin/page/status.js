@@ -47,7 +47,7 @@ function chooseAll() {
 }
 
 function showPhase({ process, tokens }) {
-  const bad = tokens.filter((token) => token.failure).length;
+  const bad = tokens.filter(isInTrouble).length;
   const [kind, text] = process.phase === "running" ? (process.ready ? ["ok", "ready"] : ["bad", "not ready"]) : ["warn", process.phase];
   badge(byId("phase"), kind, text);
   put(byId("instance"), process.instance);
