@@ -172,15 +172,23 @@ static void write_histogram(struct exposition *exposition, const struct cells *c
     }
 }
 
+// A counter that appears with a one is a rise that nobody sees: those that alerts watch begin at
+// zero with the route's first request.
+static bool is_replay_shown(const struct traffic *cell, enum traffic_replay replay)
+{
+    bool is_watched = replay == TRAFFIC_REPLAY_REFUSED || replay == TRAFFIC_REPLAY_NONE_NEWER;
+    return cell->replays[replay] || (is_watched && traffic_ended(cell));
+}
+
 static void write_replays(struct exposition *exposition, const struct cells *cells)
 {
     exposition_family(
         exposition, "bearerd_replays_total", "counter",
         "Requests whose token an upstream refused (401), by what came of sending them "
-        "once more; those without such a request are left out.");
+        "once more; those without such a request are left out, but for refused and none_newer.");
     for (size_t i = 0; i < cells->count; i++)
         for (unsigned replay = 0; replay < TRAFFIC_REPLAYS; replay++) {
-            if (!cells->items[i].replays[replay])
+            if (!is_replay_shown(&cells->items[i], (enum traffic_replay)replay))
                 continue;
             label_cell(exposition, cells, i);
             exposition_label(exposition, LABELS, "outcome",

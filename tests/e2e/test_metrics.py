@@ -9,6 +9,7 @@ import subprocess
 import threading
 
 import pytest
+import yaml
 from conftest import one_route
 from kit.bearerd import ROOT
 from kit.process import wait_until
@@ -85,7 +86,7 @@ def test_labels_come_from_the_configuration_alone(simple, upstream):
     daemon.ask()
     metrics = wait_ended(daemon, 4)
     labels = {label for _, have in metrics.samples for label in have}
-    known = {label for _, have in before for label in have}
+    known = {label for _, have in before for label in have} | {("outcome", "refused"), ("outcome", "none_newer")}
     assert {(name, value) for name, value in labels - known if name != "le"} == set()
     assert "canary" not in metrics.text and "some/path" not in metrics.text
 
@@ -269,8 +270,8 @@ def test_retries(simple, upstream):
     upstream.on = answer
     assert daemon.ask().status == 200
     metrics = wait_ended(daemon, 2)
-    if len(seen) == 2:  # else the pool had noticed before
-        assert metrics.get("bearerd_retries_total", **API) == 1
+    assert len(seen) == 2
+    assert metrics.get("bearerd_retries_total", **API) == 1
 
 
 @pytest.mark.parametrize(
@@ -290,7 +291,16 @@ def test_replays(start, token_server, upstream, tokens, good, body, route, outco
     daemon.ask("POST", "/", body=body)
     metrics = wait_ended(daemon, 1)
     outcomes = {dict(labels)["outcome"]: value for (name, labels), value in metrics.samples.items() if name == "bearerd_replays_total"}
-    assert outcomes == {outcome: 1}
+    assert outcomes == {"refused": 0, "none_newer": 0, outcome: 1}
+
+
+def test_outcomes_that_alerts_watch_begin_at_zero(simple):
+    """A counter that is first seen with a one has not risen, as Prometheus sees it."""
+    daemon = simple()
+    assert "bearerd_replays_total{" not in daemon.admin.metrics().text
+    daemon.ask()
+    metrics = wait_ended(daemon, 1)
+    assert [metrics.get("bearerd_replays_total", **API, outcome=outcome) for outcome in ("refused", "none_newer", "taken")] == [0, 0, None]
 
 
 # -- tokens ----------------------------------------------------------------------------------------------
@@ -340,6 +350,28 @@ def test_a_failing_renewal_is_seen_before_it_hurts(start, token_server, upstream
     assert daemon.ask().status == 200
     wait_until(lambda: daemon.admin.metrics().get("bearerd_token_state", **TOKEN, state="failing") == 1, 10, "failing")
     assert daemon.ask().status == 200
+
+
+def test_how_long_a_renewal_can_fail_by_default(start, token_server, upstream):
+    """alerts-test.yml plays a minute of it: that there is no more, and no less, is what its rule goes by."""
+    daemon = start(one_route(token_server(token_answer("one", 3600)).credential(), upstream.url))
+    daemon.ask()
+    life = daemon.admin.status()["tokens"][0]["token"]
+    assert 60 <= life["unusable_at"] - life["renew_at"] < 75
+
+
+def test_a_token_whose_refetch_failed_is_valid(start, token_server, upstream):
+    """An upstream refused it, and no newer one was to be had: that says nothing of its renewal, which is far away."""
+    server = token_server(token_answer("one"), ("503 Busy", "{}"))
+    refuses = [True]
+    upstream.on = lambda exchange: exchange.answer("401 No" if refuses[0] else "200 OK")
+    daemon = start(one_route(server.credential(), upstream.url))
+    assert daemon.ask().status == 401
+    refuses[0] = False
+    assert daemon.ask().status == 200 and len(server.requests) == 2
+    [token] = daemon.admin.status()["tokens"]
+    assert (token["state"], token["failure"]["kind"]) == ("valid", "transient")
+    assert daemon.admin.metrics().get("bearerd_token_state", **TOKEN, state="valid") == 1
 
 
 def test_refusals_by_upstreams(start, token_server, upstream):
@@ -449,5 +481,9 @@ def test_the_dashboard_asks_what_prometheus_understands(tmp_path):
 
 
 def test_the_alerts_fire_when_they_should():
-    """promtool plays series to the rules; see tests/e2e/data/alerts-test.yml."""
-    assert "SUCCESS" in promtool("test", "rules", pathlib.Path(__file__).with_name("alerts-test.yml"))
+    """promtool plays series to the rules, to each of them."""
+    played = pathlib.Path(__file__).with_name("alerts-test.yml")
+    assert "SUCCESS" in promtool("test", "rules", played)
+    alerts = re.findall(r"- alert: (\w+)", (EXAMPLES / "prometheus-alerts.yml").read_text())
+    fired = {test["alertname"] for group in yaml.safe_load(played.read_text())["tests"] for test in group["alert_rule_test"] if "exp_alerts" in test}
+    assert len(alerts) > 10 and fired == set(alerts)
