@@ -357,7 +357,7 @@ void admin_on_token_failure(void *arg, const struct config_slot *slot,
 }
 
 void admin_on_upstream_failure(struct admin *admin, const char *upstream, const char *route,
-                               enum traffic_failure failure, const char *why, uint64_t more)
+                               enum traffic_failure failure, const char *why, uint64_t count)
 {
-    failures_add_upstream(&admin->failures, upstream, route, failure, why, more);
+    failures_add_upstream(&admin->failures, upstream, route, failure, why, count);
 }

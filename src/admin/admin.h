@@ -23,6 +23,6 @@ void admin_on_token_failure(void *arg, const struct config_slot *slot,
                             const struct token_failure *failure);
 // more: as many of this upstream were not told since the last.
 void admin_on_upstream_failure(struct admin *admin, const char *upstream, const char *route,
-                               enum traffic_failure failure, const char *why, uint64_t more);
+                               enum traffic_failure failure, const char *why, uint64_t count);
 
 #endif

@@ -80,10 +80,21 @@ static const char *upstream_remedy(enum traffic_failure failure)
 
 // -- the list ----------------------------------------------------------------------------------
 
+// The words of a cause are not compared: they hold times and numbers of their own. Nor is the route
+// of an upstream's failure: with an upstream that is gone, that of all its routes is one.
 static bool is_same(const struct failure *a, const struct failure *b)
 {
     return a->is_token == b->is_token && !strcmp(a->subject, b->subject) &&
-           !strcmp(a->part, b->part) && !strcmp(a->kind, b->kind) && !strcmp(a->cause, b->cause);
+           (!a->is_token || !strcmp(a->part, b->part)) && !strcmp(a->kind, b->kind) &&
+           !strcmp(a->error, b->error);
+}
+
+static size_t failures_find(const struct failures *failures, const struct failure *failure)
+{
+    size_t at = 0;
+    while (at < failures->count && !is_same(&failures->items[at], failure))
+        at++;
+    return at;
 }
 
 static void failures_add(struct failures *failures, struct failure *failure)
@@ -92,9 +103,7 @@ static void failures_add(struct failures *failures, struct failure *failure)
     clock_gettime(CLOCK_REALTIME, &now);
     failure->at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     failure->first_at_ms = failure->at_ms;
-    size_t at = 0;
-    while (at < failures->count && !is_same(&failures->items[at], failure))
-        at++;
+    size_t at = failures_find(failures, failure);
     if (at < failures->count) {
         failure->first_at_ms = failures->items[at].first_at_ms;
         failure->count += failures->items[at].count;
@@ -114,17 +123,24 @@ void failures_add_token(struct failures *failures, const char *credential, const
     snprintf(entry.subject, sizeof entry.subject, "%s", credential);
     snprintf(entry.part, sizeof entry.part, "%s", scope ? scope : "");
     snprintf(entry.kind, sizeof entry.kind, "%s", token_failure_name(failure->kind));
+    snprintf(entry.error, sizeof entry.error, "%s", failure->error);
     snprintf(entry.cause, sizeof entry.cause, "%s", failure->text);
     failures_add(failures, &entry);
 }
 
 void failures_add_upstream(struct failures *failures, const char *upstream, const char *route,
-                           enum traffic_failure failure, const char *why, uint64_t more)
+                           enum traffic_failure failure, const char *why, uint64_t count)
 {
-    struct failure entry = {.count = 1 + more, .remedy = upstream_remedy(failure)};
+    struct failure entry = {.count = count, .remedy = upstream_remedy(failure)};
     snprintf(entry.subject, sizeof entry.subject, "%s", upstream);
-    snprintf(entry.part, sizeof entry.part, "%s", route ? route : "");
     snprintf(entry.kind, sizeof entry.kind, "%s", traffic_failure_name(failure));
+    if (!why) { // of one that is known, unless others have taken its place since
+        size_t at = failures_find(failures, &entry);
+        if (at < failures->count)
+            failures->items[at].count += count;
+        return;
+    }
+    snprintf(entry.part, sizeof entry.part, "%s", route ? route : "");
     snprintf(entry.cause, sizeof entry.cause, "%s", why);
     failures_add(failures, &entry);
 }

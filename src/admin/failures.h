@@ -17,8 +17,10 @@ struct failure {
     uint64_t count;
     bool is_token;     // else an upstream's
     char subject[128]; // credential or upstream
-    char part[256];    // scope or route; "" for none
-    char kind[32], cause[512];
+    char part[256];    // scope, or route of the last; "" for none
+    char kind[32];
+    char error[64];  // the authorization server's word for it; "" for none
+    char cause[512]; // of the last
     const char *remedy;
 };
 
@@ -27,10 +29,11 @@ struct failures {
     size_t count;
 };
 
-// text: the cause, in words. more: so many others of the subject.
 void failures_add_token(struct failures *failures, const char *credential, const char *scope,
                         const struct token_failure *failure);
+// count: so many of the kind. why: the last one's cause, in words; NULL: they are some more of what
+// was added before.
 void failures_add_upstream(struct failures *failures, const char *upstream, const char *route,
-                           enum traffic_failure failure, const char *why, uint64_t more);
+                           enum traffic_failure failure, const char *why, uint64_t count);
 
 #endif

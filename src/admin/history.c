@@ -22,9 +22,7 @@ struct history {
 
 uint64_t history_failed(const struct traffic *traffic)
 {
-    uint64_t failed = traffic->requests[0] + traffic->requests[5] + traffic->broken;
-    uint64_t ended = traffic_ended(traffic);
-    return failed < ended ? failed : ended; // a 5xx may be broken, too
+    return traffic->requests[0] + traffic->requests[5] + traffic->broken_else;
 }
 
 static struct cell *find(struct cell *cells, size_t count, const char *upstream, const char *route)
@@ -44,10 +42,14 @@ static void read_cell(const struct history *history, struct cell *cell,
     uint64_t requests = traffic_ended(&now), failed = history_failed(&now);
     // A counter that fell began anew.
     bool is_known = !is_first && requests >= cell->requests && failed >= cell->failed;
-    cell->steps.requests[history->at] = is_known ? (uint32_t)(requests - cell->requests) : 0;
-    cell->steps.failed[history->at] = is_known ? (uint32_t)(failed - cell->failed) : 0;
+    uint64_t more = is_known ? requests - cell->requests : 0;
+    uint64_t more_failed = is_known ? failed - cell->failed : 0;
+    // Read while it is written to: what is ahead of its request counts in the next step.
+    uint64_t early = more_failed > more ? more_failed - more : 0;
+    cell->steps.requests[history->at] = (uint32_t)more;
+    cell->steps.failed[history->at] = (uint32_t)(more_failed - early);
     cell->requests = requests;
-    cell->failed = failed;
+    cell->failed = failed - early;
 }
 
 static void free_cells(struct cell *cells, size_t count)

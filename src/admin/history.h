@@ -23,7 +23,7 @@ void history_free(struct history *history);
 // False: nothing is kept of it. route NULL: an upstream's requests without one.
 bool history_read(const struct history *history, const struct config_upstream *upstream,
                   const struct config_route *route, struct history_steps *out);
-// 5xx, or without a whole answer: what an operator would call failed.
+// 5xx, or without a whole answer: what an operator would call failed. Each request once.
 uint64_t history_failed(const struct traffic *traffic);
 
 #endif

@@ -78,6 +78,8 @@ static void write_failures(struct json_out *json, const struct admin *admin)
         if (failure->is_token || failure->part[0])
             json_text(json, failure->is_token ? "scope" : "route", failure->part);
         json_text(json, "kind", failure->kind);
+        if (failure->is_token)
+            json_text(json, "error", failure->error[0] ? failure->error : NULL);
         json_text(json, "cause", failure->cause);
         json_text(json, "remedy", failure->remedy);
         json_number(json, "count", failure->count);

@@ -77,7 +77,7 @@ static void on_upstream_failure(void *arg, const struct ledger_failure *failure)
 {
     const struct daemon *daemon = arg;
     admin_on_upstream_failure(daemon->desk.admin, failure->upstream, failure->route,
-                              failure->failure, failure->why, failure->more);
+                              failure->failure, failure->why, failure->count);
 }
 
 // -- orders ------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ struct traffic {                        // of a route, or of requests that have 
     struct histogram total;      // from the head's arrival to the answer's end, tunnels left out
     struct histogram first_byte; // from sending it on to the head of the upstream's answer
     struct histogram token_wait; // of waits for a token; those who had it at hand did not wait
+    uint64_t broken_else;        // of those that are broken: with another status than 5xx
 };
 
 enum traffic_failure { // why the upstream gave no answer, or not all of it

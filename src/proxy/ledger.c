@@ -248,11 +248,11 @@ void ledger_tell(struct ledger *ledger, const struct ledger_failure *failure)
     news->ledger = ledger;
     news->upstream = mem_strdup(failure->upstream);
     news->route = mem_strdup(failure->route);
-    snprintf(news->why, sizeof news->why, "%s", failure->why);
+    snprintf(news->why, sizeof news->why, "%s", failure->why ? failure->why : "");
     news->failure = *failure;
     news->failure.upstream = news->upstream;
     news->failure.route = news->route;
-    news->failure.why = news->why;
+    news->failure.why = failure->why ? news->why : NULL;
     loop_post(ledger->loop, on_news, news);
 }
 

@@ -8,12 +8,12 @@
 #include "base/loop.h"
 #include "proxy/meter.h"
 
-struct ledger_failure {           // of an upstream; borrowed for the call
-    const char *upstream, *route; // route NULL: a request without one
+struct ledger_failure { // of an upstream; borrowed for the call
+    const char *upstream;
     enum traffic_failure failure;
-    const char *why;
-    uint64_t more;  // as many of this upstream were not told since the last
-    uint64_t at_ms; // CLOCK_BOOTTIME
+    uint64_t count;    // of this kind, since it was told last
+    const char *why;   // of the latest; NULL: they came soon after one that was told
+    const char *route; // likewise; NULL: a request without one
 };
 
 struct ledger *ledger_new(struct loop *loop, struct config *config) WARN_UNUSED;

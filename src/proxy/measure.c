@@ -109,10 +109,18 @@ static enum traffic_replay replay_outcome(enum traffic_replay said, int status, 
     return status == 401 ? TRAFFIC_REPLAY_REFUSED : TRAFFIC_REPLAY_TAKEN;
 }
 
+static void measure_broken(struct traffic *cell, unsigned class)
+{
+    stat_add(&cell->broken, 1);
+    if (class != TRAFFIC_CLASSES - 1)
+        stat_add(&cell->broken_else, 1);
+}
+
 void measure_end(struct measure *measure, int status, bool is_problem, bool is_complete)
 {
     struct traffic *cell = measure->cell;
     unsigned class = (unsigned)status / 100;
+    class = class < TRAFFIC_CLASSES ? class : TRAFFIC_CLASSES - 1;
     measure_waited(measure);
     measure->total_us = clock_boottime_us() - measure->start_us;
     if (measure->replay != TRAFFIC_REPLAYS)
@@ -120,8 +128,8 @@ void measure_end(struct measure *measure, int status, bool is_problem, bool is_c
     if (measure->upstream)
         stat_sub(&cell->in_flight, 1);
     if (class && !is_complete)
-        stat_add(&cell->broken, 1);
-    stat_add(&cell->requests[class < TRAFFIC_CLASSES ? class : TRAFFIC_CLASSES - 1], 1);
+        measure_broken(cell, class);
+    stat_add(&cell->requests[class], 1);
     if (!measure->is_tunnel) // how long a tunnel stays open says nothing about how fast answers are
         histogram_add(&cell->total, measure->total_us);
 }

@@ -8,9 +8,9 @@
 
 #define NEWS_APART_MS 1000
 
-struct meter_news {   // about an upstream's failures
+struct meter_news {   // about an upstream's failures of one kind
     uint64_t next_ms; // none before
-    uint64_t more;    // that were not told since the last
+    uint64_t untold;  // since the last
 };
 
 static size_t whole_lines(size_t size)
@@ -29,7 +29,7 @@ struct meter *meter_new(struct ledger *ledger, struct config *config, struct poo
     meter->cells = (struct traffic *)(void *)at;
     meter->upstreams = (struct traffic_upstream *)(void *)(at + cells);
     meter->waiting = (uint64_t *)(void *)(at + cells + upstreams);
-    meter->news = mem_array(config->upstream_count, sizeof *meter->news);
+    meter->news = mem_array(config->upstream_count * TRAFFIC_FAILURES, sizeof *meter->news);
     meter->connects = mem_array(config->upstream_count, sizeof *meter->connects);
     for (size_t i = 0; pools && i < config->upstream_count; i++)
         meter->connects[i] = pool_count(pools[i]).connects;
@@ -49,11 +49,31 @@ void meter_dispose(struct meter *meter)
     mem_free(meter);
 }
 
+// A burst that is over has nothing behind it that could tell how large it was.
+static void meter_tell_untold(struct meter *meter)
+{
+    for (size_t i = 0; meter->has_untold && i < meter->config->upstream_count; i++)
+        for (unsigned kind = 0; kind < TRAFFIC_FAILURES; kind++) {
+            struct meter_news *news = &meter->news[i * TRAFFIC_FAILURES + kind];
+            if (news->untold)
+                ledger_tell(meter->ledger, &(struct ledger_failure){
+                                               .upstream = meter->config->upstreams[i]->name,
+                                               .failure = (enum traffic_failure)kind,
+                                               .count = news->untold,
+                                           });
+            news->untold = 0;
+        }
+    meter->has_untold = false;
+}
+
 void meter_free(struct meter *meter)
 {
-    if (meter && meter->ledger)
+    if (!meter)
+        return;
+    meter_tell_untold(meter);
+    if (meter->ledger)
         ledger_take(meter->ledger, meter);
-    else if (meter)
+    else
         meter_dispose(meter);
 }
 
@@ -69,6 +89,7 @@ void meter_sample(struct meter *meter, struct pool *const *pools)
         stat_add(&upstream->connects, counts.connects - meter->connects[i]);
         meter->connects[i] = counts.connects;
     }
+    meter_tell_untold(meter);
 }
 
 void meter_end_samples(struct meter *meter, struct pool *const *pools)
@@ -117,20 +138,22 @@ void meter_fail(struct meter *meter, const struct config_upstream *upstream,
                 const char *why)
 {
     enum traffic_failure failure = is_cut ? TRAFFIC_CUT : failure_of(error);
-    struct meter_news *news = &meter->news[upstream->index];
+    struct meter_news *news = &meter->news[upstream->index * TRAFFIC_FAILURES + failure];
     uint64_t now_ms = clock_boottime_us() / 1000;
     stat_add(&meter->upstreams[upstream->index].failures[failure], 1);
-    if (!meter->ledger || now_ms < news->next_ms) {
-        news->more++;
+    if (!meter->ledger)
+        return;
+    if (now_ms < news->next_ms) {
+        news->untold++;
+        meter->has_untold = true;
         return;
     }
     ledger_tell(meter->ledger, &(struct ledger_failure){
                                    .upstream = upstream->name,
-                                   .route = route ? route->name : NULL,
                                    .failure = failure,
+                                   .count = 1 + news->untold,
                                    .why = why,
-                                   .more = news->more,
-                                   .at_ms = now_ms,
+                                   .route = route ? route->name : NULL,
                                });
     *news = (struct meter_news){.next_ms = now_ms + NEWS_APART_MS};
 }

@@ -18,7 +18,8 @@ struct meter {
     struct traffic *cells; // as many as meter_cell_count() says
     struct traffic_upstream *upstreams;
     uint64_t *waiting;       // by slot: exchanges that wait for its token
-    struct meter_news *news; // by upstream
+    struct meter_news *news; // by upstream and kind of failure
+    bool has_untold;         // there is something in those
     uint64_t *connects;      // by upstream: of the pool, as of the last look at it
     void *memory;
 };
@@ -43,13 +44,15 @@ struct meter *meter_new(struct ledger *ledger, struct config *config,
                         struct pool *const *pools) WARN_UNUSED;
 void meter_free(struct meter *meter); // NULL is fine
 
-// What the pools say, once in a while: their counts are not worth a store with each request.
+// What the pools say, once in a while: their counts are not worth a store with each request. The
+// ledger is told what it has not been told of failures.
 void meter_sample(struct meter *meter, struct pool *const *pools);
 // For the last time: others look at these pools from now on.
 void meter_end_samples(struct meter *meter, struct pool *const *pools);
 
 // The upstream gave no answer, or not all of it. The ledger is told why, once a second at most for
-// each upstream. is_cut: within the body; else the error says which.
+// each upstream and kind; and of the others how many they were. is_cut: within the body; else the
+// error says which.
 void meter_fail(struct meter *meter, const struct config_upstream *upstream,
                 const struct config_route *route, enum forward_error error, bool is_cut,
                 const char *why);

@@ -8,7 +8,7 @@ import pytest
 from conftest import one_route
 from kit.bearerd import ROOT
 from kit.process import wait_until
-from kit.scripted import token_answer
+from kit.scripted import send_json, token_answer
 
 HOSTILE = "<script>alert(1)</script>\"'\\ \u2028 \x1b[31m &amp; ${x}"
 
@@ -92,6 +92,66 @@ def test_upstream_failures_are_counted_in_one_place(simple, upstream):
     assert (entry["of"], entry["upstream"], entry["route"], entry["kind"]) == ("upstream", "api", "all", "closed")
     assert "log" in entry["remedy"] and entry["first_at"] < entry["at"]
     assert document["upstreams"][0]["failures"]["closed"] == 6
+
+
+def test_each_kind_has_its_own_count(simple, upstream):
+    """A burst of one, and later a single one of another."""
+
+    def answer(exchange):
+        exchange.read_body()
+        if exchange.request.target == "/cut":
+            exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        exchange.close()
+
+    upstream.on = answer
+    daemon = simple("workers = 1")
+    for _ in range(50):
+        daemon.ask(target="/closed")
+    time.sleep(1.1)
+    with daemon.client() as client:
+        client.request(target="/cut")
+        client.read_to_end(reset_is_fine=True)
+
+    def told():
+        return [(entry["kind"], entry["count"]) for entry in daemon.admin.status()["failures"]]
+
+    wait_until(lambda: told() == [("cut", 1), ("closed", 50)], 10, "both, with their own counts")
+
+
+def test_words_that_vary_are_one_failure(start, token_server, upstream):
+    """Trace ids and times in what servers say: the place is one, its words are the latest."""
+    count = [0]
+
+    def answer(exchange):
+        exchange.read_body()
+        count[0] += 1
+        said = {"error": "temporarily_unavailable", "error_description": f"AADSTS90033: A transient error. Trace ID: {count[0]:08}"}
+        send_json(exchange, ("503 Busy", json.dumps(said)))
+
+    daemon = start(one_route(token_server(answer).credential(required="yes"), upstream.url))
+    wait_until(lambda: count[0] >= 3, 20, "three tries")
+    [entry] = wait_status(daemon, lambda document: document["failures"][0]["count"] >= 3)["failures"]
+    assert entry["error"] == "temporarily_unavailable" and f"Trace ID: {entry['count']:08}" in entry["cause"]
+
+
+def test_a_5xx_that_breaks_off_failed_once(start, auth, upstream):
+    def answer(exchange):
+        exchange.read_body()
+        if exchange.request.target != "/bad":
+            return exchange.answer()
+        exchange.send(b"HTTP/1.1 500 Oh\r\nContent-Length: 10\r\n\r\nhalf")
+        exchange.close()
+
+    upstream.on = answer
+    daemon = start(one_route(auth.credential(), upstream.url))
+    for _ in range(4):
+        daemon.ask()
+    for _ in range(3):
+        with daemon.client() as client:
+            client.request(target="/bad")
+            client.read_to_end(reset_is_fine=True)
+    route = wait_until(lambda: sum((route := daemon.admin.status()["routes"][0])["recent"]["requests"]) == 7 and route, 15, "a step")
+    assert (route["failed"], route["broken"], sum(route["recent"]["failed"])) == (3, 3, 3)
 
 
 def test_the_latest_twenty(start, token_server, upstream):

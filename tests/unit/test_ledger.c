@@ -219,15 +219,15 @@ static void test_gauges_end_with_their_meter(void **state)
 // -- news --------------------------------------------------------------------------------------
 
 static unsigned told;
-static char told_text[400];
+static char told_text[2000];
 
 static void on_failure(void *arg, const struct ledger_failure *failure)
 {
     (void)arg;
-    told++;
-    snprintf(told_text, sizeof told_text, "%s %s %s %s %u", failure->upstream,
+    size_t len = told++ ? strlen(told_text) : 0;
+    snprintf(told_text + len, sizeof told_text - len, "%s %s %s %s %u\n", failure->upstream,
              failure->route ? failure->route : "-", traffic_failure_name(failure->failure),
-             failure->why, (unsigned)failure->more);
+             failure->why ? failure->why : "-", (unsigned)failure->count);
 }
 
 static void test_failures_are_told_now_and_then(void **state)
@@ -239,14 +239,19 @@ static void test_failures_are_told_now_and_then(void **state)
     struct meter *meter = meter_new(ledger, config, NULL);
     for (int i = 0; i < 100; i++)
         meter_fail(meter, config->upstreams[0], config->routes[0], FORWARD_TLS, false, "bad");
+    for (int i = 0; i < 3; i++)
+        meter_fail(meter, config->upstreams[0], NULL, FORWARD_LOCAL, true, "cut off");
     meter_fail(meter, config->upstreams[1], NULL, FORWARD_LOCAL, true, "cut off");
     loop_turn(loop, 0);
-    assert_int_equal(told, 2); // one for each upstream
-    assert_string_equal(told_text, "w - cut cut off 0");
+    // One for each upstream and kind, and each of them what is its own of the others.
+    assert_string_equal(told_text, "u r tls bad 1\nu - cut cut off 1\nw - cut cut off 1\n");
     struct traffic_upstream upstream;
     ledger_read_upstream(ledger, 0, &upstream);
     assert_int_equal(upstream.failures[TRAFFIC_TLS], 100); // but all were counted
+    told = 0;
     meter_free(meter);
+    loop_turn(loop, 0);
+    assert_string_equal(told_text, "u - tls - 99\nu - cut - 2\n");
     end();
     config_unref(config);
 }
@@ -286,6 +291,30 @@ static void test_replays_have_one_outcome(void **state)
     config_unref(config);
 }
 
+static void test_a_broken_answer_fails_once(void **state)
+{
+    (void)state;
+    static const int statuses[] = {0, 200, 404, 500, 999};
+    struct config *config = load(ONE);
+    begin(config);
+    struct meter *meter = meter_new(NULL, config, NULL);
+    struct measure measure;
+    measure_init(&measure, loop, meter);
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        for (int is_complete = 0; is_complete < 2; is_complete++) {
+            measure_begin(&measure);
+            measure_choose(&measure, config->upstreams[0], config->routes[0]);
+            measure_end(&measure, statuses[i], false, is_complete);
+        }
+    const struct traffic *cell = &meter->cells[0];
+    assert_int_equal(cell->broken, 4);
+    assert_int_equal(cell->broken_else, 2);
+    assert_int_equal(cell->requests[0] + cell->requests[5] + cell->broken_else, 8); // of ten
+    meter_free(meter);
+    end();
+    config_unref(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_gauges_end_with_their_meter),
         cmocka_unit_test(test_failures_are_told_now_and_then),
         cmocka_unit_test(test_replays_have_one_outcome),
+        cmocka_unit_test(test_a_broken_answer_fails_once),
     };
     return cmocka_run_group_tests(tests, text_setup, text_teardown);
 }

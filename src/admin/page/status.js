@@ -67,7 +67,7 @@ function show() {
   parts.tokens.show(state.chosen.tokens, keyOfToken);
   parts.routes.show(state.chosen.routes, (route) => JSON.stringify([route.name, route.upstream]));
   parts.upstreams.show(state.chosen.upstreams, (upstream) => upstream.name);
-  parts.failures.show(said.failures, (one) => JSON.stringify([one.of, one.credential, one.upstream, one.scope, one.route, one.kind, one.cause]));
+  parts.failures.show(said.failures, (one) => JSON.stringify([one.of, one.credential, one.upstream, one.scope, one.kind, one.error]));
   parts.process.show(factsOf(said), ([name]) => name);
 }
 
