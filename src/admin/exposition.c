@@ -4,23 +4,49 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "base/json_out.h"
 
 static void put(struct exposition *exposition, struct str text)
 {
     exposition->has_failed = exposition->has_failed || !buf_append(exposition->out, text);
 }
 
-static void put_escaped(struct exposition *exposition, const char *text)
+static bool is_plain(char c)
 {
-    for (;;) {
-        size_t plain = strcspn(text, "\n\"\\");
-        put(exposition, (struct str){text, plain});
-        text += plain;
-        if (!*text)
-            return;
-        put(exposition, *text == '\n' ? STR("\\n") : *text == '"' ? STR("\\\"") : STR("\\\\"));
-        text++;
+    return (unsigned char)c < 0x80 && c != '\n' && c != '"' && c != '\\';
+}
+
+// What is not UTF-8 makes a collector refuse all of the page: the replacement character stands for
+// it.
+static struct str escape_of(struct str text, size_t *taken)
+{
+    uint32_t code;
+    *taken = 1;
+    switch (text.ptr[0]) {
+    case '\n':
+        return STR("\\n");
+    case '"':
+        return STR("\\\"");
+    case '\\':
+        return STR("\\\\");
+    }
+    size_t len = utf8_decode(text, &code);
+    *taken = len ? len : 1;
+    return len ? (struct str){text.ptr, len} : STR("\xef\xbf\xbd");
+}
+
+static void put_escaped(struct exposition *exposition, struct str text)
+{
+    while (text.len) {
+        size_t plain = 0, taken = 0;
+        while (plain < text.len && is_plain(text.ptr[plain]))
+            plain++;
+        put(exposition, (struct str){text.ptr, plain});
+        text = str_from(text, plain);
+        if (text.len)
+            put(exposition, escape_of(text, &taken));
+        text = str_from(text, taken);
     }
 }
 
@@ -31,7 +57,7 @@ static void put_label(struct exposition *exposition, const char *name, const cha
     *has_any = true;
     put(exposition, str_of(name));
     put(exposition, STR("=\""));
-    put_escaped(exposition, value);
+    put_escaped(exposition, str_of(value));
     put(exposition, STR("\""));
 }
 

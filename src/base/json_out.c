@@ -9,8 +9,7 @@
 
 // -- characters --------------------------------------------------------------------------------
 
-// Of a sequence that is valid UTF-8 (RFC 3629 4); its length, or 0.
-static size_t utf8_decode(struct str text, uint32_t *out)
+size_t utf8_decode(struct str text, uint32_t *out)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned char lead = (unsigned char)text.ptr[0];

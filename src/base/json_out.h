@@ -28,6 +28,10 @@ void json_bool(struct json_out *json, const char *name, bool value);
 void json_null(struct json_out *json, const char *name);
 bool json_end(struct json_out *json) WARN_UNUSED; // false: it did not fit
 
+// The code of the character that text, which is not empty, begins with, if that is valid UTF-8 (RFC
+// 3629 4) of more than one byte; its length, or 0.
+size_t utf8_decode(struct str text, uint32_t *out);
+
 // The next character of *text as it stands between quotes, at most JSON_CHAR_MAX bytes of ASCII;
 // returns how many. Whatever is not UTF-8 becomes the replacement character. *text is not empty.
 #define JSON_CHAR_MAX 12

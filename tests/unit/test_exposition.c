@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "admin/exposition.h"
 
@@ -53,6 +54,29 @@ static void test_samples(void **state)
     check("# HELP a_total What it is.\n# TYPE a_total counter\na_total 18446744073709551615\n"
           "a_total{x=\"plain\",y=\"a\\\"b\\\\c\\nd\"} 0\na_total{x=\"plain\",y=\"other\"} 1\n"
           "# HELP b Another.\n# TYPE b gauge\nb 2\n");
+}
+
+static void test_labels_are_utf8(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *want;
+    } rows[] = {
+        {"café €😀", "café €😀"},
+        {"caf\xe9", "caf\uFFFD"},
+        {"\xe9\"\xc3", "\uFFFD\\\"\uFFFD"},
+        {"\xe2\x82x", "\uFFFD\uFFFDx"},         // cut
+        {"\xc0\xaf", "\uFFFD\uFFFD"},           // overlong
+        {"\xed\xa0\x80", "\uFFFD\uFFFD\uFFFD"}, // a surrogate
+    };
+    char want[64];
+    exposition.family = "s";
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        exposition_label(&exposition, 0, "x", rows[i].value);
+        exposition_number(&exposition, 1);
+        snprintf(want, sizeof want, "s{x=\"%s\"} 1\n", rows[i].want);
+        check(want);
+    }
 }
 
 static void test_seconds(void **state)
@@ -111,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_samples, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_labels_are_utf8, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_seconds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_histogram, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_small, set_up, tear_down),

@@ -135,5 +135,5 @@ def write_config(folder, text, proxy="", name="bearerd.ini"):
     path = folder / name
     head = proxy if "listen" in proxy else f"listen = 127.0.0.1:0\n{proxy}"
     path.touch(0o600)
-    path.write_text(f"[proxy]\n{textwrap.dedent(head)}\n{textwrap.dedent(text)}")
+    path.write_text(f"[proxy]\n{textwrap.dedent(head)}\n{textwrap.dedent(text)}", errors="surrogateescape")
     return path
