@@ -10,12 +10,13 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "config/slots.h"
 
 #define WHY_MAX 200
 #define NOWHERE SIZE_MAX // it has nothing of that name
 
 struct places {
-    size_t *cells, *upstreams; // NULL: the indices are the same
+    size_t *cells, *upstreams, *slots; // NULL: the indices are the same
 };
 
 struct sums {
@@ -75,6 +76,28 @@ static void places_find(struct places *places, const struct config *config,
     map_fini(&upstreams);
 }
 
+// By what tells their tokens apart: the slots of both may be those of different clients.
+static void places_find_slots(struct places *places, const struct config *config,
+                              const struct config *old)
+{
+    struct map slots = {0};
+    char **words = mem_array(old->slot_count, sizeof(char *));
+    for (size_t i = 0; i < old->slot_count; i++) {
+        words[i] = config_slot_identity(old->slots[i]);
+        map_put(&slots, str_of(words[i]), old->slots[i]);
+    }
+    for (size_t i = 0; i < config->slot_count; i++) {
+        char *wanted = config_slot_identity(config->slots[i]);
+        const struct config_slot *slot = map_get(&slots, str_of(wanted));
+        places->slots[i] = slot ? slot->index : NOWHERE;
+        mem_free(wanted);
+    }
+    map_fini(&slots);
+    for (size_t i = 0; i < old->slot_count; i++)
+        mem_free(words[i]);
+    mem_free(words);
+}
+
 static struct places places_new(const struct config *config, const struct config *old)
 {
     struct places places = {0};
@@ -82,7 +105,9 @@ static struct places places_new(const struct config *config, const struct config
         return places;
     places.cells = mem_array(meter_cell_count(config), sizeof *places.cells);
     places.upstreams = mem_array(config->upstream_count, sizeof *places.upstreams);
+    places.slots = mem_array(config->slot_count, sizeof *places.slots);
     places_find(&places, config, old);
+    places_find_slots(&places, config, old);
     return places;
 }
 
@@ -90,6 +115,7 @@ static void places_fini(struct places *places)
 {
     mem_free(places->cells);
     mem_free(places->upstreams);
+    mem_free(places->slots);
 }
 
 static size_t place_at(const size_t *places, size_t index)
@@ -294,8 +320,9 @@ uint64_t ledger_read_waiting(const struct ledger *ledger, size_t slot)
     uint64_t count = 0;
     for (struct list *link = ledger->entries.next; link != &ledger->entries; link = link->next) {
         const struct entry *entry = CONTAINER_OF(link, struct entry, link);
-        if (entry->meter->config == ledger->config)
-            count += stat_get(&entry->meter->waiting[slot]);
+        size_t place = place_at(entry->places.slots, slot);
+        if (place != NOWHERE)
+            count += stat_get(&entry->meter->waiting[place]);
     }
     return count;
 }

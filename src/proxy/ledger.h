@@ -29,7 +29,7 @@ void ledger_set_listener(struct ledger *ledger,
 void ledger_read_cell(const struct ledger *ledger, size_t cell, struct traffic *out);
 void ledger_read_upstream(const struct ledger *ledger, size_t upstream,
                           struct traffic_upstream *out);
-// Exchanges that wait for the slot's token, those of older configurations left out.
+// Exchanges that wait for the slot's token, or for what an older configuration calls so.
 uint64_t ledger_read_waiting(const struct ledger *ledger, size_t slot);
 
 // Internal to the meter; any thread.

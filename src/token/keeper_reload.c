@@ -109,6 +109,7 @@ static void slot_inherit(struct keeper_slot *slot, const struct keeper_slot *fro
     slot->generation = from->generation;
     memcpy(slot->fingerprint, from->fingerprint, sizeof slot->fingerprint);
     memcpy(slot->identity, from->identity, sizeof slot->identity);
+    slot->failed_ms = from->failed_ms;
     slot->failed_count = from->failed_count;
     slot->refused_count = from->refused_count;
     slot->refused_ms = from->refused_ms;
@@ -126,6 +127,7 @@ static struct keeper_slot *slot_for(struct keeper *keeper, const struct former *
     char identity[STORE_KEY_LEN + 1], *words = config_slot_identity(config);
     slot_identify(config, identity);
     struct keeper_slot *from = map_get(&former->by_words, str_of(words));
+    const struct keeper_slot *namesake = from;
     bool is_same = from && slot_is_same(from, config, identity);
     mem_free(words);
     if (is_same && from->source->ops->rebind &&
@@ -141,6 +143,8 @@ static struct keeper_slot *slot_for(struct keeper *keeper, const struct former *
     turnover->anew += from == NULL;
     if (from)
         slot_inherit(slot, from);
+    if (namesake) // counters go by names, whoever the client is now
+        slot->stats = namesake->stats;
     return slot;
 }
 

@@ -13,7 +13,7 @@ import yaml
 from conftest import one_route
 from kit.bearerd import ROOT
 from kit.process import wait_until
-from kit.scripted import token_answer
+from kit.scripted import send_json, token_answer
 
 API = {"upstream": "api", "route": "all"}
 TOKEN = {"credential": "main", "scope": "api:read"}
@@ -412,6 +412,36 @@ def test_the_store(start, auth, upstream, tmp_path):
     assert metrics.get("bearerd_token_requests_total", **TOKEN, result="store") == 1
     assert metrics.get("bearerd_token_requests_total", **TOKEN, result="ok") == 0
     assert second.admin.status()["tokens"][0]["counts"]["from_store"] == 1
+
+
+def test_a_reload_loses_no_counts(start, token_server, upstream):
+    """With another secret, it is another client's token; its name, and so its counters, are the same."""
+    released = threading.Event()
+    answer = token_answer("late")
+    late = lambda exchange: (released.wait(20), send_json(exchange, answer))  # noqa: E731
+    server = token_server(token_answer("one"), late)
+    ini = one_route(server.credential(client_secret="the-first-secret"), upstream.url)
+    daemon = start(ini)
+    assert daemon.ask().status == 200
+    daemon.reload(ini.replace("the-first-secret", "the-second-secret"))
+    assert daemon.admin.metrics().get("bearerd_token_requests_total", **TOKEN, result="ok") == 1
+    with daemon.client() as client:
+        client.request()
+        wait_until(lambda: daemon.admin.metrics().get("bearerd_token_waiters", **TOKEN) == 1, 10, "one waits")
+        daemon.reload(ini.replace("the-first-secret", "the-third-secret"))
+        metrics = daemon.admin.metrics()
+        assert metrics.get("bearerd_token_waiters", **TOKEN) == metrics.get("bearerd_requests_waiting_for_token", **API) == 1
+        assert daemon.admin.status()["tokens"][0]["waiting"] == 1
+        released.set()
+        assert client.response().status == 200
+
+
+def test_bytes_that_are_not_text(start, token_server, upstream, tmp_path):
+    """A configuration in Latin-1: one label of it must not cost the whole page."""
+    daemon = start(one_route(token_server().credential(audience="caf\udce9"), upstream.url))
+    text = daemon.admin.get("/metrics").body
+    assert 'audience="caf\ufffd"'.encode() in text
+    assert promtool("check", "metrics", text=text.decode()) == ""
 
 
 # -- the process -------------------------------------------------------------------------------------------

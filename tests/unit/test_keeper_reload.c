@@ -388,6 +388,24 @@ static void test_another_field_is_another_token_of_the_same_value(void **state)
     retire(new);
 }
 
+static void test_a_failure_keeps_its_time(void **state)
+{
+    (void)state;
+    struct view *old = start(SIMPLE);
+    struct waiter waiter;
+    want(old, 0, &waiter);
+    refuse("read", FAILURE_TRANSIENT);
+    turn();
+    uint64_t failed_ms = keeper_facts(keeper, 0).failed_ms;
+    assert_true(failed_ms > 0);
+    struct view *new = reload(CREDENTIAL "clock_skew = 5m\n" UPSTREAM ROUTE("a", "read"));
+    assert_int_equal(made, 2); // it has inherited
+    assert_non_null(keeper_facts(keeper, 0).failure);
+    assert_int_equal(keeper_facts(keeper, 0).failed_ms, failed_ms);
+    retire(old);
+    retire(new);
+}
+
 static void test_a_credential_by_another_name_keeps_its_token(void **state)
 {
     (void)state;
@@ -505,6 +523,10 @@ static void test_T18_another_secret_is_another_client(void **state)
                "client_id = me\nclient_secret = second secret\n" UPSTREAM ROUTE("a", "read"));
     want(new, 0, &waiter);
     assert_int_equal(fetches, 2); // at once
+    // What was counted goes by names; the other client's failure is not this one's.
+    assert_int_equal(keeper_stats(keeper, 0).failures, 1);
+    assert_int_equal(keeper_stats(keeper, 0).fetches, 2);
+    assert_null(keeper_facts(keeper, 0).failure);
     succeed("read", "two");
     turn();
     assert_true(has(new, 0, "two"));
@@ -664,6 +686,7 @@ int main(void)
         WITH_BENCH(test_back_off_goes_on),
         WITH_BENCH(test_a_refusal_may_be_tried_again),
         WITH_BENCH(test_another_field_is_another_token_of_the_same_value),
+        WITH_BENCH(test_a_failure_keeps_its_time),
         WITH_BENCH(test_a_credential_by_another_name_keeps_its_token),
         WITH_BENCH(test_who_waits_is_answered_by_the_configuration_of_before),
         WITH_BENCH(test_T18_a_rule_with_a_stronger_scope),

@@ -30,6 +30,11 @@ static struct ledger *ledger;
     CREDENTIAL "[upstream u]\nurl = https://u.example\n[upstream w]\nurl = https://w.example\n"    \
                "[route r]\nupstream = w\nmatch = /r/**\n"
 
+// A token that nobody asked for before stands first.
+#define SLOTS                                                                                      \
+    CREDENTIAL "[upstream u]\nurl = https://u.example\n[route a]\nmatch = /a\nscopes = x\n"        \
+               "[route r]\nmatch = /r/**\n"
+
 static struct config *load(const char *text)
 {
     char *said;
@@ -202,6 +207,13 @@ static void test_gauges_end_with_their_meter(void **state)
     assert_int_equal(cell(config, "u", "r").in_flight, 1);
     assert_int_equal(cell(config, "u", "r").waiting, 1);
     assert_int_equal(ledger_read_waiting(ledger, 0), 1);
+    struct config *other = load(SLOTS);
+    ledger_set_config(ledger, other); // they go on waiting, and their slot has moved
+    assert_int_equal(other->slot_count, 2);
+    assert_int_equal(ledger_read_waiting(ledger, 0), 0);
+    assert_int_equal(ledger_read_waiting(ledger, 1), 1);
+    ledger_set_config(ledger, config);
+    config_unref(other);
     measure_waited(&measure);
     assert_int_equal(ledger_read_waiting(ledger, 0), 0);
     struct traffic waited = cell(config, "u", "r");
