@@ -510,6 +510,27 @@ def test_the_dashboard_asks_what_prometheus_understands(tmp_path):
     assert len(taken) == len(set(taken)) and max(x for x, _ in taken) < 24
 
 
+def test_a_token_s_state_is_that_of_one_process(tmp_path):
+    """Two processes have the same token, in states of their own, and one has it for two audiences: three lines."""
+    dashboard = json.loads((EXAMPLES / "grafana-dashboard.json").read_text())
+    [panel] = [panel for panel in dashboard["panels"] if panel["type"] == "state-timeline"]
+    [target] = panel["targets"]
+    tokens = {'instance="a", audience="one"': "valid", 'instance="a", audience="two"': "failing", 'instance="b", audience="one"': "valid"}
+    numbers = {"valid": 1, "due": 2, "failing": 3, "failed": 4}
+    series = [
+        {"series": f'bearerd_token_state{{{labels}, credential="m", scope="x", state="{state}"}}', "values": f"{int(state == now)}x5"}
+        for labels, now in tokens.items()
+        for state in numbers
+    ]
+    want = [{"labels": f'{{{labels}, credential="m", scope="x"}}', "value": numbers[now]} for labels, now in tokens.items()]
+    test = {"expr": target["expr"].replace("$instance", ".*"), "eval_time": "2m", "exp_samples": want}
+    played = {"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [test]}]}
+    (tmp_path / "played.yml").write_text(json.dumps(played))
+    assert "SUCCESS" in promtool("test", "rules", tmp_path / "played.yml")
+    for label in ("instance", "credential", "scope", "audience"):
+        assert f"{{{{{label}}}}}" in target["legendFormat"]
+
+
 def test_the_alerts_fire_when_they_should():
     """promtool plays series to the rules, to each of them."""
     played = pathlib.Path(__file__).with_name("alerts-test.yml")
