@@ -26,6 +26,6 @@ const struct setting settings_admin[] = {
     {WORDS("accept_hosts", config, admin.accept_hosts), .section = SECTION_ADMIN, .item = item_host,
      .help = "Values of the Host field to answer besides the listen addresses and localhost. "
              "Others are refused, as [proxy] does.",
-     .example = "10.0.0.7:9090"},
+     .example = "10.0.0.7:9464"},
 };
 const size_t settings_admin_count = ARRAY_LEN(settings_admin);

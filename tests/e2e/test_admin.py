@@ -104,8 +104,8 @@ def test_a_web_page_may_order_nothing(start, auth, upstream, target):
 
 
 def test_accept_hosts(tcp):
-    admin = tcp("accept_hosts = metrics.internal:9090\n").tcp_admin
-    assert admin.get("/livez", host="metrics.internal:9090").status == 200
+    admin = tcp("accept_hosts = metrics.internal:9464\n").tcp_admin
+    assert admin.get("/livez", host="metrics.internal:9464").status == 200
     assert admin.get("/livez", host="metrics.internal:9091").status == 403
 
 

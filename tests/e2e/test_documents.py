@@ -354,7 +354,7 @@ INSTEAD = {
     "systemd-analyze security": ("it has a test", shown_by("e2e/test_unit_file.py::test_T20_exposure")),
     "kill -HUP": ("nobody is named", shown_by("e2e/test_reload.py::test_signals_in_a_row")),
     "chmod o=": ("no file is named", shown_by("unit/test_secret.c::test_modes")),
-    "ssh -L 9090:/run/bearerd/admin.sock proxy.example.com": (
+    "ssh -L 9464:/run/bearerd/admin.sock proxy.example.com": (
         "there is no other machine",
         shown_by("e2e/test_status_page.py::test_through_a_tunnel_to_the_socket"),
     ),

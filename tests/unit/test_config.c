@@ -137,12 +137,12 @@ static void test_admin_faults(void **state)
     (void)state;
 #define ADMIN "[admin]\n"
     static const struct fault_row rows[] = {
-        {{.more = ADMIN "listen = unix:/run/a.sock\nlisten = 127.0.0.1:9090\nkey = k\n"
-                        "socket_mode = 0600\naccept_hosts = box:9090\n"},
+        {{.more = ADMIN "listen = unix:/run/a.sock\nlisten = 127.0.0.1:9464\nkey = k\n"
+                        "socket_mode = 0600\naccept_hosts = box:9464\n"},
          ""},
-        {{.more = ADMIN "expose = yes\nlisten = 0.0.0.0:9090\n"}, ""},
-        {{.more = ADMIN "listen = 10.0.0.1:9090\n"},
-         "12: [admin] listen: 10.0.0.1:9090 can be reached from other machines, and whoever "
+        {{.more = ADMIN "expose = yes\nlisten = 0.0.0.0:9464\n"}, ""},
+        {{.more = ADMIN "listen = 10.0.0.1:9464\n"},
+         "12: [admin] listen: 10.0.0.1:9464 can be reached from other machines, and whoever "
          "reaches "
          "the admin listener sees what bearerd does; if that is meant, add expose = yes"},
         {{.more = ADMIN "listen = 127.0.0.1:8080\n"},
@@ -153,10 +153,10 @@ static void test_admin_faults(void **state)
          "another"},
         {{.proxy = "listen = 127.0.0.1:0\n", .more = ADMIN "listen = 127.0.0.1:0\n"}, ""},
         {{.more = ADMIN "key = k\n"}, "12: [admin] key: is not used without listen"},
-        {{.more = ADMIN "listen = 9090\n"},
-         "12: [admin] listen: the address is missing: 127.0.0.1:9090 takes calls from this "
+        {{.more = ADMIN "listen = 9464\n"},
+         "12: [admin] listen: the address is missing: 127.0.0.1:9464 takes calls from this "
          "machine, "
-         "0.0.0.0:9090 from everywhere"},
+         "0.0.0.0:9464 from everywhere"},
     };
     check_rows(rows, ARRAY_LEN(rows));
 }
