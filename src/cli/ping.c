@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// bearerd ping: does the proxy answer at the first `listen` of this configuration? For health
-// checks where there is no shell, and no admin listener.
+// bearerd ping: does bearerd live? By /livez of the admin listener, which answers when the proxy is
+// busy with as many clients as it may have; else by the proxy, at the first `listen` of this
+// configuration. For health checks where there is no shell.
 #include <stdio.h>
 #include <unistd.h>
 
@@ -9,6 +10,22 @@
 #include "cli/probe.h"
 
 #define TIMEOUT_MS 2000
+
+// One that cannot be connected to, for it is somebody else's or not there yet, says nothing of the
+// proxy. One that can, and does not answer, hangs.
+static const char *ask(const struct admin_client *client, struct err *err)
+{
+    struct admin_answer answer;
+    if (!client->address || !probe_connect(client->address, TIMEOUT_MS, err)) {
+        const char *proxy = admin_client_proxy(client, err);
+        return proxy && probe_proxy(proxy, TIMEOUT_MS, err) ? proxy : NULL;
+    }
+    bool is_up = admin_client_ask(client, "GET /livez", TIMEOUT_MS, &answer, err);
+    if (is_up && answer.status != 200)
+        is_up = err_set(err, "%s: answered with %d", client->address, answer.status);
+    admin_answer_fini(&answer);
+    return is_up ? client->address : NULL;
+}
 
 int cli_ping(int argc, char **argv)
 {
@@ -22,16 +39,11 @@ int cli_ping(int argc, char **argv)
         return command_usage(argv[0], "unexpected argument");
     struct admin_client client;
     struct err err;
-    const char *address = NULL;
-    bool is_up = admin_client_open(&client, &where, &err);
-    if (is_up) {
-        address = admin_client_proxy(&client, &err);
-        is_up = address && probe_proxy(address, TIMEOUT_MS, &err);
-    }
-    if (is_up)
+    const char *address = admin_client_open(&client, &where, &err) ? ask(&client, &err) : NULL;
+    if (address)
         printf("bearerd answers at %s\n", address);
     else
         fprintf(stderr, "ping: %s\n", err.text);
     admin_client_close(&client);
-    return is_up ? EXIT_DONE : EXIT_FAILED;
+    return address ? EXIT_DONE : EXIT_FAILED;
 }

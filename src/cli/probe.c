@@ -122,11 +122,24 @@ static bool read_all(int fd, uint64_t until_us, struct buf *out)
     return true;
 }
 
+static int dial(const char *address, unsigned timeout_ms, struct err *err)
+{
+    bool is_unix = str_starts(str_of(address), STR("unix:"));
+    return is_unix ? dial_unix(address + 5, timeout_ms, err) : dial_tcp(address, timeout_ms, err);
+}
+
+bool probe_connect(const char *address, unsigned timeout_ms, struct err *err)
+{
+    int fd = dial(address, timeout_ms, err);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 bool probe_exchange(const char *address, struct str request, unsigned timeout_ms, struct buf *out,
                     struct err *err)
 {
-    bool is_unix = str_starts(str_of(address), STR("unix:"));
-    int fd = is_unix ? dial_unix(address + 5, timeout_ms, err) : dial_tcp(address, timeout_ms, err);
+    int fd = dial(address, timeout_ms, err);
     if (fd < 0)
         return false;
     uint64_t until_us = clock_boottime_us() + (uint64_t)timeout_ms * 1000;

@@ -16,6 +16,9 @@
 bool probe_exchange(const char *address, struct str request, unsigned timeout_ms, struct buf *out,
                     struct err *err) WARN_UNUSED;
 
+// Does anybody take connections there?
+bool probe_connect(const char *address, unsigned timeout_ms, struct err *err) WARN_UNUSED;
+
 // Is it bearerd's proxy that answers at this address, as far as it can be said (fd: has none)?
 bool probe_proxy(const char *address, unsigned timeout_ms, struct err *err) WARN_UNUSED;
 

@@ -55,6 +55,15 @@ def test_it_is_a_native_sidecar(sidecar):
     assert sidecar["restartPolicy"] == "Always" and "startupProbe" in sidecar
 
 
+def test_the_program_starts_with_a_token_and_a_busy_sidecar_lives(sidecar):
+    """Started: a token is there. Alive: what answers when the proxy has all the clients it may have."""
+    commands = {name: sidecar[name]["exec"]["command"][1:] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert commands["startupProbe"][:2] == commands["readinessProbe"][:2] == ["status", "--quiet"]
+    assert commands["livenessProbe"][0] == "ping"
+    assert "required = yes" in of_config_map() and "[admin]" in of_config_map()
+    assert all(sidecar[name]["timeoutSeconds"] >= 5 for name in commands), "a command waits that long for an answer"
+
+
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
 def test_probes_are_commands_that_exist(sidecar, probe):
     program, *args = sidecar[probe]["exec"]["command"]
