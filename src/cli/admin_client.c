@@ -49,6 +49,7 @@ static bool read_config(struct admin_client *client, const char *path, struct er
                    err_set(err, "%s", faults.count ? faults.items[0].message : "it is empty");
     config_faults_fini(&faults);
     client->address = choose_address(&client->config->admin.listen);
+    client->is_elsewhere = !client->address && client->config->admin.listen.count > 0;
     return is_read;
 }
 
@@ -85,9 +86,23 @@ bool admin_client_open(struct admin_client *client, const struct admin_options *
         if (!read_config(client, path ? path : DEFAULT_CONFIG_PATH, err))
             return false;
     }
-    if (options->address)
+    if (options->address) {
         client->address = options->address;
+        client->is_elsewhere = false;
+    }
     return read_key(client, options->key_file, err);
+}
+
+void admin_client_explain(const struct admin_client *client, struct err *err)
+{
+    const struct config *config = client->config;
+    if (client->is_elsewhere)
+        err_set(err,
+                "%s: [admin] listen = %s: where that socket is, only who hands it over knows; name "
+                "it (--admin ADDRESS)",
+                config->path, config->admin.listen.items[0]);
+    else
+        err_set(err, "%s has no [admin] listen", config->path);
 }
 
 const char *admin_client_proxy(const struct admin_client *client, struct err *err)

@@ -28,7 +28,8 @@ bool admin_option_take(struct admin_options *options, int option, const char *va
 
 struct admin_client {
     struct config *config; // NULL: it was not needed. May have faults: see admin_client_open
-    const char *address;   // NULL: the configuration has no admin listener that can be reached
+    const char *address;   // NULL: the configuration names none that could be asked, …
+    bool is_elsewhere;     // … but it has one: a socket that is handed over, who knows where
     struct buf key;        // empty: none
 };
 
@@ -36,6 +37,8 @@ struct admin_client {
 // that only the service has, do not matter here; that it cannot be read does. Close it either way.
 bool admin_client_open(struct admin_client *client, const struct admin_options *options,
                        struct err *err) WARN_UNUSED;
+// Why there is no address, in words.
+void admin_client_explain(const struct admin_client *client, struct err *err);
 // Where the proxy itself listens first, by the same configuration. NULL and why: it does not say.
 const char *admin_client_proxy(const struct admin_client *client, struct err *err) WARN_UNUSED;
 void admin_client_close(struct admin_client *client);

@@ -10,12 +10,12 @@
 static bool drain(const struct admin_client *client, struct err *err)
 {
     struct admin_answer answer;
-    bool is_done = client->address ||
-                   err_set(err, "%s has no [admin] listen; send SIGTERM to the process instead",
-                           client->config->path);
-    if (!is_done)
-        return false;
-    is_done = admin_client_ask(client, "POST /drain", TIMEOUT_MS, &answer, err);
+    if (!client->address) {
+        struct err why;
+        admin_client_explain(client, &why);
+        return err_set(err, "%s; or send SIGTERM to the process", why.text);
+    }
+    bool is_done = admin_client_ask(client, "POST /drain", TIMEOUT_MS, &answer, err);
     if (is_done && answer.status != 202) {
         admin_answer_complain(&answer, "drain: ");
         is_done = err_set(err, "%s: answered with %d", client->address, answer.status);
@@ -36,11 +36,13 @@ int cli_drain(int argc, char **argv)
             return command_usage(argv[0], NULL);
     if (optind < argc)
         return command_usage(argv[0], "unexpected argument");
-    bool is_done = admin_client_open(&client, &options, &err) && drain(&client, &err);
+    bool is_open = admin_client_open(&client, &options, &err);
+    bool is_done = is_open && drain(&client, &err);
+    int code = is_done ? EXIT_DONE : is_open && client.is_elsewhere ? EXIT_NO_ANSWER : EXIT_FAILED;
     if (is_done)
         puts("draining: what is under way ends, then bearerd exits");
     else
         fprintf(stderr, "drain: %s\n", err.text);
     admin_client_close(&client);
-    return is_done ? EXIT_DONE : EXIT_FAILED;
+    return code;
 }

@@ -121,6 +121,11 @@ static int reload_by_config(const struct admin_client *client, bool is_named)
         return reload_by_pid_file(config);
     if (client->address)
         return complain(err.text);
+    if (client->is_elsewhere) {
+        admin_client_explain(client, &err);
+        complain(err.text);
+        return EXIT_NO_ANSWER;
+    }
     fprintf(stderr,
             "reload: %s has neither [admin] listen nor pid_file, so there is no way to find who "
             "runs on it; name the process (--pid) or its admin listener (--admin)\n",

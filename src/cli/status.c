@@ -164,13 +164,12 @@ static int check_proxy(const struct admin_client *client)
 
 static int run(struct admin_client *client, enum form form)
 {
-    if (!client->address && form == FORM_QUIET)
+    struct err err;
+    if (!client->address && !client->is_elsewhere && form == FORM_QUIET)
         return check_proxy(client);
     if (!client->address) {
-        fprintf(stderr,
-                "status: %s has no [admin] listen, so there is nobody to ask; `bearerd ping` asks "
-                "the proxy whether it answers\n",
-                client->config->path);
+        admin_client_explain(client, &err);
+        fprintf(stderr, "status: %s; `bearerd ping` asks the proxy whether it answers\n", err.text);
         return EXIT_NO_ANSWER;
     }
     switch (form) {

@@ -111,6 +111,10 @@ static int wait_for(const struct admin_client *client, uint64_t timeout_ms)
 // Where there is no admin listener, says what is asked in its place.
 static bool choose(const struct admin_client *client, struct err *err)
 {
+    if (client->is_elsewhere) {
+        admin_client_explain(client, err);
+        return false;
+    }
     const char *proxy = client->address ? NULL : admin_client_proxy(client, err);
     if (proxy)
         fprintf(stderr,
@@ -125,10 +129,12 @@ static int run(const struct admin_options *options, uint64_t timeout_ms)
     struct admin_client client;
     struct err err;
     int code = EXIT_FAILED;
-    if (admin_client_open(&client, options, &err) && choose(&client, &err))
+    if (admin_client_open(&client, options, &err) && choose(&client, &err)) {
         code = wait_for(&client, timeout_ms);
-    else
+    } else {
         fprintf(stderr, "wait: %s\n", err.text);
+        code = client.is_elsewhere ? EXIT_NO_ANSWER : EXIT_FAILED;
+    }
     admin_client_close(&client);
     return code;
 }
