@@ -15,6 +15,9 @@
 #define BODY_MAX        ((size_t)64 * 1024 * 1024) // tens of thousands of routes
 #define CONNECTIONS_MAX 64
 #define SPARE_FDS       4
+#define REPLY_MS        30000 // to read one
+#define REPLY_FULL_MS   2000  // the same, while all connections are taken
+#define LOOK_MS         1000
 #define JSON            "application/json"
 #define PROBLEM         "application/problem+json"
 
@@ -126,11 +129,39 @@ static bool answer_fields(const struct answer *answer, struct fields *fields)
     return ok;
 }
 
+// Whoever reads slowly has a connection for as long, and there are few: the proxy's operators are
+// not to be locked out by them.
+static void on_look(struct timer *timer)
+{
+    struct admin *admin = CONTAINER_OF(timer, struct admin, timer);
+    bool is_full = server_connection_count(admin->server) >= CONNECTIONS_MAX;
+    uint64_t now_ms = loop_now_us(admin->loop) / 1000;
+    if (!list_is_empty(&admin->replies))
+        timer_start(admin->loop, timer, LOOK_MS);
+    for (struct list *link = admin->replies.next; link != &admin->replies; link = link->next) {
+        const struct visit *visit = CONTAINER_OF(link, struct visit, link);
+        if (now_ms - visit->replied_ms < (is_full ? REPLY_FULL_MS : REPLY_MS))
+            break;
+        request_abort(visit->request); // on_end follows from the loop
+        is_full = false;               // there is a place now
+    }
+}
+
+static void visit_watch(struct visit *visit)
+{
+    struct admin *admin = visit->admin;
+    visit->replied_ms = loop_now_us(admin->loop) / 1000;
+    if (list_is_empty(&admin->replies))
+        timer_start(admin->loop, &admin->timer, LOOK_MS);
+    list_append(&admin->replies, &visit->link);
+}
+
 static void visit_answer(struct visit *visit, const struct answer *answer)
 {
     struct fields *fields = mem_alloc(sizeof *fields);
     struct request *request = visit->request;
     bool ok = answer_fields(answer, fields);
+    visit_watch(visit);
     request_reply(request, &(struct reply){
                                .status = ok ? answer->status : 500,
                                .fields = fields,
@@ -286,6 +317,8 @@ static void on_end(struct request *request, bool is_complete)
     struct visit *visit = request->user;
     const struct facts *facts = &visit->admin->facts;
     (void)is_complete;
+    if (list_is_linked(&visit->link))
+        list_remove(&visit->link);
     facts->cancel(facts->arg, &visit->order);
     buf_fini(&visit->body);
     mem_free(visit);
@@ -315,6 +348,8 @@ struct admin *admin_new(struct loop *loop, const struct facts *facts, struct err
     };
     admin->loop = loop;
     admin->facts = *facts;
+    list_init(&admin->replies);
+    timer_init(&admin->timer, on_look);
     admin->process = process_new();
     admin->history = history_new(loop, &admin->facts);
     admin->server = server_new(loop, &config, &ops, admin, err);
@@ -329,6 +364,7 @@ void admin_free(struct admin *admin)
     if (!admin)
         return;
     server_free(admin->server);
+    timer_stop(admin->loop, &admin->timer);
     history_free(admin->history);
     process_free(admin->process);
     mem_free(admin);

@@ -21,7 +21,7 @@ void admin_unlisten(struct admin *admin, int fd); // it must still be open
 // News for the list of the latest failures; arg is the admin.
 void admin_on_token_failure(void *arg, const struct config_slot *slot,
                             const struct token_failure *failure);
-// more: as many of this upstream were not told since the last.
+// As failures_add_upstream() in admin/failures.h.
 void admin_on_upstream_failure(struct admin *admin, const char *upstream, const char *route,
                                enum traffic_failure failure, const char *why, uint64_t count);
 

@@ -8,6 +8,7 @@
 #include "admin/history.h"
 #include "admin/process.h"
 #include "base/json_out.h"
+#include "base/list.h"
 
 struct admin {
     struct loop *loop;
@@ -16,6 +17,8 @@ struct admin {
     struct process *process;
     struct history *history;
     struct failures failures;
+    struct list replies; // of visits whose answers are being sent, the oldest first
+    struct timer timer;  // looks after those
 };
 
 #define PAGE_LATER (-1)
@@ -27,6 +30,8 @@ enum page_access {
 };
 
 struct visit { // a request, until its answer is sent
+    struct list link;
+    uint64_t replied_ms; // when its answer was there
     struct admin *admin;
     struct request *request;
     const struct admin_page *page; // NULL: none was found

@@ -6,9 +6,12 @@ import json
 import os
 import re
 import resource
+import select
 import signal
+import socket
 import stat
 import threading
+import time
 
 import pytest
 from conftest import one_route
@@ -189,7 +192,7 @@ def test_what_is_not_there(simple, method, target, status, allow):
         assert answer.get("Content-Type") == "application/problem+json"
         assert document["status"] == status and document["title"] and document["detail"]
     assert daemon.admin.get("/livez").status == 200
-    assert "admin.order" not in daemon.log or target == "/reload"
+    assert "admin.order" not in daemon.log
 
 
 def test_a_malformed_request(simple):
@@ -384,6 +387,42 @@ def test_it_answers_without_descriptors(start, auth, upstream, release):
         assert metrics.get("process_open_fds") >= limit - 5
         assert metrics.get("process_max_fds") == limit
     wait_until(lambda: daemon.ask().status == 200, 10, "service again")
+
+
+def reader(stack, daemon, target, times=1):
+    """Who asks, and reads nothing as yet."""
+    sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+    sock.connect(str(daemon.admin.address))
+    sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        sock.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * times)
+    return sock
+
+
+def test_slow_readers_lock_nobody_out(simple):
+    """All connections are theirs, and busy: the one that has been read for longest gives way."""
+    daemon = simple()
+    with contextlib.ExitStack() as stack:
+        for _ in range(64):
+            reader(stack, daemon, "/status", 200)
+        for _ in range(3):
+            with RawClient(daemon.admin.address, timeout=5) as client:
+                assert client.ask(target="/livez").status == 200
+
+
+def test_an_answer_is_to_be_read_within_half_a_minute(start, auth, upstream):
+    """By one who goes on reading. There is room for others, so it gets all of that time."""
+    routes = "".join(f"[route r{i}]\nmatch = /r{i}/**\nscopes = api:read\n" for i in range(3000))
+    daemon = start(one_route(auth.credential(), upstream.url) + routes)
+    with contextlib.ExitStack() as stack:
+        sock, poll = reader(stack, daemon, "/status.json"), select.poll()
+        poll.register(sock, 0)
+        began, got = time.monotonic(), 0
+        while not poll.poll(100) and time.monotonic() - began < 45:
+            with contextlib.suppress(BlockingIOError):
+                got += len(sock.recv(3000))
+        assert 25 < time.monotonic() - began < 40
+        assert got > 200_000, "it did go on"
 
 
 def test_its_own_connections_are_bounded(simple):
