@@ -10,7 +10,7 @@
 #include "http/traffic.h"
 #include "token/keeper.h"
 
-enum facts_phase { FACTS_STARTING, FACTS_RUNNING, FACTS_DRAINING };
+enum facts_phase { FACTS_RUNNING, FACTS_DRAINING }; // nobody is asked before it runs
 
 struct facts_reloads {
     uint64_t done, failed;

@@ -22,7 +22,7 @@ static void write_reloads(struct json_out *json, const struct facts_reloads *rel
 static void write_process(struct json_out *json, const struct admin *admin)
 {
     static const char *const phases[] = {
-        [FACTS_STARTING] = "starting", [FACTS_RUNNING] = "running", [FACTS_DRAINING] = "draining"};
+        [FACTS_RUNNING] = "running", [FACTS_DRAINING] = "draining"};
     struct facts_process process;
     struct process_facts machine;
     admin->facts.process(admin->facts.arg, &process);

@@ -19,9 +19,7 @@ static const struct keeper *fact_keeper(void *arg)
 
 static enum facts_phase phase_of(const struct daemon *daemon)
 {
-    if (daemon_is_ready(daemon))
-        return FACTS_RUNNING;
-    return daemon->phase == DAEMON_STARTING ? FACTS_STARTING : FACTS_DRAINING;
+    return daemon_is_ready(daemon) ? FACTS_RUNNING : FACTS_DRAINING;
 }
 
 static void fact_process(void *arg, struct facts_process *out)
