@@ -148,7 +148,7 @@ void status_screen_write(struct screen *screen, const struct json_t *document)
     write_process(screen, document);
     write_store(screen, document);
     status_screen_tokens(screen, document, now);
-    status_screen_routes(screen, document);
+    status_screen_routes(screen, document, now);
     status_screen_upstreams(screen, document);
     status_screen_failures(screen, document, now);
 }

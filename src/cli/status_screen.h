@@ -15,7 +15,7 @@ void status_screen_write(struct screen *screen, const struct json_t *document);
 
 // Its parts (status_screen_tokens.c, status_screen_traffic.c); now: the server's clock.
 void status_screen_tokens(struct screen *screen, const struct json_t *document, double now);
-void status_screen_routes(struct screen *screen, const struct json_t *document);
+void status_screen_routes(struct screen *screen, const struct json_t *document, double now);
 void status_screen_upstreams(struct screen *screen, const struct json_t *document);
 void status_screen_failures(struct screen *screen, const struct json_t *document, double now);
 

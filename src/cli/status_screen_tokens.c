@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 enum { NAME_WIDTH = 14, STATE_WIDTH = 8, BAR_WIDTH = 18, LEFT_WIDTH = 10 };
-#define NO_END_S (20.0 * 365 * 86400)
+#define NO_END_S (10.0 * 365 * 86400) // as the page has it
 
 static enum paint paint_of(struct str state)
 {

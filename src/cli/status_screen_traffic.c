@@ -17,16 +17,23 @@ struct lately { // of a route, from its steps of the last five minutes
     double rate; // of the last minute, a second
 };
 
-static struct lately lately_of(const struct json_t *route)
+// So many of the latest steps make the rate: a minute of them, or the whole ones since the start.
+static size_t rate_steps(double step_s, double up_s)
+{
+    double steps = step_s > 0 ? up_s / step_s : RATE_STEPS;
+    return steps < 1 ? 1 : steps < RATE_STEPS ? (size_t)steps : RATE_STEPS;
+}
+
+static struct lately lately_of(const struct json_t *route, double up_s)
 {
     struct lately lately = {.steps = json_in_count(route, "recent.requests")};
     double step_s = json_in_number(route, "recent.step_s"), minute = 0;
-    size_t counted = 0;
+    size_t wanted = rate_steps(step_s, up_s), counted = 0;
     for (size_t i = 0; i < lately.steps; i++) {
         double count = json_in_value(json_in_at(route, "recent.requests", i));
         lately.requests += count;
         lately.failed += json_in_value(json_in_at(route, "recent.failed", i));
-        if (i + RATE_STEPS >= lately.steps) {
+        if (i + wanted >= lately.steps) {
             minute += count;
             counted++;
         }
@@ -54,8 +61,11 @@ static void number(struct screen *screen, unsigned width, int digits, double val
 static void write_share(struct screen *screen, double requests, double failed)
 {
     char text[32] = "-";
+    double share = requests > 0 ? 100 * failed / requests : 0;
     if (requests > 0)
-        snprintf(text, sizeof text, "%.1f %%", 100 * failed / requests);
+        snprintf(text, sizeof text, "%.1f %%", share);
+    if (share > 0 && share < 0.1) // few of many are not none
+        snprintf(text, sizeof text, "< 0.1 %%");
     if (failed > 0)
         screen_paint(screen, PAINT_RED);
     screen_cell_right(screen, str_of(text), NUMBER_WIDTH);
@@ -109,9 +119,9 @@ static void write_route_head(struct screen *screen)
     screen_line(screen);
 }
 
-static void write_route(struct screen *screen, const struct json_t *route)
+static void write_route(struct screen *screen, const struct json_t *route, double up_s)
 {
-    struct lately lately = lately_of(route);
+    struct lately lately = lately_of(route, up_s);
     bool is_known = lately.steps > 0; // else all since the start is all there is
     screen_cell(screen, json_in_text(route, "name"), route_width(screen));
     screen_cell(screen, json_in_text(route, "upstream"), UPSTREAM_WIDTH);
@@ -129,8 +139,9 @@ static void write_route(struct screen *screen, const struct json_t *route)
     screen_line(screen);
 }
 
-void status_screen_routes(struct screen *screen, const struct json_t *document)
+void status_screen_routes(struct screen *screen, const struct json_t *document, double now)
 {
+    double up_s = now - json_in_number(document, "process.started_at");
     size_t count = json_in_count(document, "routes"), left_out = 0;
     status_screen_title(screen, "ROUTES", count ? "" : "  none");
     if (count)
@@ -141,7 +152,7 @@ void status_screen_routes(struct screen *screen, const struct json_t *document)
         if (is_idle && count > STATUS_SCREEN_ROWS)
             left_out++;
         else
-            write_route(screen, route);
+            write_route(screen, route, up_s);
     }
     if (!left_out)
         return;

@@ -340,6 +340,31 @@ def test_no_secret_is_on_it(served, opened, auth, upstream):
     assert not canary.find(canary.secrets_of(daemon.config, {}), {"the page": shown})
 
 
+def test_few_of_many_are_not_none(mirror, opened):
+    recent = mirror.document["routes"][0]["recent"]
+    recent["requests"][-1], recent["failed"][-1] = 5000, 1
+    page = opened(mirror.page)
+    assert page.run("() => document.querySelector('#routes td[data-name=Failed]').textContent") == "< 0.1 %"
+
+
+def test_what_is_read_out_does_not_change_with_the_pace(mirror, opened):
+    """A live region says it each time. The pace stands beside it."""
+    page = opened(mirror.page)
+    assert page.run(TEXT, "live") == "live" and re.fullmatch(r"every [\d.]+ s", page.run(TEXT, "pace"))
+    page.run("() => { const ask = window.fetch; window.fetch = (...all) => new Promise(go => setTimeout(go, 1000)).then(() => ask(...all)) }")
+    wait_until(lambda: re.fullmatch(r"every 1\d s", page.run(TEXT, "pace")), 20, "a slower pace")
+    assert page.run(TEXT, "live") == "live"
+    mirror.fault = "503 Busy"
+    wait_until(lambda: page.run(TEXT, "live").startswith("no answer since "), 40, "the loss")
+    assert page.run(TEXT, "pace") == ""
+
+
+def test_no_end_is_the_same_for_the_page_and_the_terminal():
+    page = re.search(r"FOREVER_S = (\d+) \* 365 \* 86400;", (SOURCES / "rows.js").read_text())[1]
+    terminal = re.search(r"NO_END_S \((\d+)\.0 \* 365 \* 86400\)", (SOURCES.parents[1] / "cli/status_screen_tokens.c").read_text())[1]
+    assert page == terminal
+
+
 def test_a_valid_token_that_a_newer_one_could_not_be_had_for(mirror, opened):
     """It was refused by an upstream. Nothing is tried by itself until it is due, and nothing is failing."""
     token, now = mirror.document["tokens"][0], mirror.document["now"]

@@ -137,6 +137,11 @@ static void test_colours_and_blocks(void **state)
     ",\"routes\":[{\"name\":\"read\",\"upstream\":\"api\",\"requests\":{\"2xx\":90,\"5xx\":10},"   \
     "\"failed\":10,\"in_flight\":3,\"duration\":{\"p50_ms\":1.5,\"p99_ms\":20.25},\"recent\":%s}]"
 
+#define UP_22_S(recent)                                                                            \
+    "{\"schema\":1,\"now\":2000.5,\"process\":{\"started_at\":1978},\"routes\":[{\"name\":"        \
+    "\"read\","                                                                                    \
+    "\"upstream\":\"api\",\"requests\":{\"2xx\":40},\"recent\":" recent "}]}"
+
 static char *draw_route(const char *recent, struct screen style)
 {
     char more[4096];
@@ -161,6 +166,15 @@ static void test_routes(void **state)
     char *text = draw_route(recent, (struct screen){.width = 110});
     assert_has(text, "api               1.50    10.0 %       1.5      20.2      3  "
                      "                   @\n");
+    mem_free(text);
+    text = draw(UP_22_S("{\"step_s\":5,\"requests\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,30,0,0,10],"
+                        "\"failed\":[0]}"),
+                (struct screen){.width = 110}); // four whole steps since the start
+    assert_has(text, "api               2.00     0.0 %");
+    mem_free(text);
+    text = draw_route("{\"step_s\":5,\"requests\":[5000],\"failed\":[1]}",
+                      (struct screen){.width = 110});
+    assert_has(text, "< 0.1 %");
     mem_free(text);
     mem_free(recent);
     text = draw_route("null", (struct screen){.width = 110}); // then all since the start

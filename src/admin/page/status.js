@@ -92,7 +92,9 @@ function accept(said) {
 
 const asking = { timer: 0, wait: EVERY_MS, isOpen: false };
 
-function live(kind, text) {
+// How often it asks is not to be read out each time that it changes.
+function live(kind, text, pace = "") {
+  put(byId("pace"), pace);
   attribute(byId("live"), "class", kind);
   put(byId("live"), text);
   attribute(document.body, "class", kind);
@@ -119,7 +121,7 @@ async function ask() {
     accept(await answer.json());
     // A document that takes long is asked for more seldom.
     asking.wait = Math.min(SLOWEST_MS, Math.max(EVERY_MS, 10 * (performance.now() - began)));
-    live("live", `live, every ${number(asking.wait / 1000)} s`);
+    live("live", "live", `every ${number(asking.wait / 1000)} s`);
   } catch (fault) {
     lose(fault.name === "TimeoutError" ? "It takes connections, but does not answer." : fault.message);
   } finally {

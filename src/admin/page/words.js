@@ -19,7 +19,11 @@ function clean(text, most = 600) {
 
 const many = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
 const number = (value) => value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 });
-const share = (part, whole) => (whole ? `${number((100 * part) / whole)} %` : "0 %");
+// Few of many are not none.
+function share(part, whole) {
+  const percent = whole ? (100 * part) / whole : 0;
+  return percent > 0 && percent < 0.1 ? "< 0.1 %" : `${number(percent)} %`;
+}
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 
 function bytes(value) {
