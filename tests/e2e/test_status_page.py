@@ -25,7 +25,7 @@ from kit.scripted import send_json, token_answer
 pytestmark = pytest.mark.xdist_group("browser")  # one of it for all
 DESKTOP, PHONE = {"width": 1200, "height": 1160}, {"width": 360, "height": 740}
 SOURCES = pathlib.Path(__file__).resolve().parents[2] / "src/admin/page"
-PICTURES_SECONDS = int(os.environ.get("PICTURES_SECONDS", 14))
+PICTURES_SECONDS = int(os.environ.get("PICTURES_SECONDS", 20))
 KEY = "a key for operators only"
 HOSTILE = (
     "<script>hit('script')</script><img src=x onerror=\"hit('img')\"><svg onload=hit('svg')>\"'`${hit('template')}"
