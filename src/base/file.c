@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,4 +59,52 @@ bool file_read(const char *path, struct buf *out, struct err *err)
 bool file_read_secret(const char *path, struct buf *out, struct err *err)
 {
     return open_and_read(path, true, out, err);
+}
+
+// -- folders -----------------------------------------------------------------------------------
+
+// Cuts the last name off; false: what is left is "/", or nothing.
+static bool cut_name(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (!slash || slash == path)
+        return false;
+    *slash = '\0';
+    return true;
+}
+
+static char *absolute(const char *path)
+{
+    if (path[0] == '/')
+        return mem_strdup(path);
+    char *here = realpath(".", NULL);
+    struct buf joined;
+    buf_init(&joined, PATH_MAX);
+    bool ok = here && buf_printf(&joined, "%s/%s", here, path);
+    free(here);
+    char *whole = ok ? buf_take(&joined) : NULL;
+    buf_fini(&joined);
+    return whole;
+}
+
+char *file_folder(const char *path)
+{
+    char *folder = absolute(path);
+    while (folder && cut_name(folder)) {
+        char *real = realpath(folder, NULL);
+        if (!real)
+            continue;
+        mem_free(folder);
+        char *copy = strcmp(real, "/") != 0 ? mem_strdup(real) : NULL;
+        free(real);
+        return copy;
+    }
+    mem_free(folder);
+    return NULL;
+}
+
+bool file_is_below(const char *path, const char *folder)
+{
+    size_t len = strlen(folder);
+    return !strncmp(path, folder, len) && (path[len] == '/' || !path[len]);
 }

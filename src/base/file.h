@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Small files read whole, with a ceiling.
+// Small files read whole, with a ceiling; and the folders that files are in.
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -13,5 +13,10 @@ bool file_read(const char *path, struct buf *out, struct err *err) WARN_UNUSED;
 // As file_read, for secrets: a regular file, not readable by others than owner and group, owned by
 // root or ourselves (systemd and Kubernetes mounts are).
 bool file_read_secret(const char *path, struct buf *out, struct err *err) WARN_UNUSED;
+
+// The folder that the file is or will be in, without symbolic links. What does not exist yet has
+// its nearest folder that does. NULL: "/", or none can be told.
+char *file_folder(const char *path) WARN_UNUSED;
+bool file_is_below(const char *path, const char *folder); // or the same; by their texts
 
 #endif

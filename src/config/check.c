@@ -418,6 +418,7 @@ void draft_check(struct draft *draft)
         }
     }
     check_config(draft);
+    check_reach(draft);
     if (!draft->config->workers)
         draft->config->workers = online_processors();
 }

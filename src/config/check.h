@@ -8,6 +8,7 @@
 
 void check_credential(struct draft *draft, const struct draft_section *section);
 void check_process(struct draft *draft, const struct draft_section *section);
+void check_reach(struct draft *draft); // once all sections are complete
 
 void check_missing(struct draft *draft, const struct draft_section *section, const char *key);
 // NULL secrets pass. One that cannot be read now is a warning (T34).

@@ -125,6 +125,7 @@ void config_unref(struct config *config)
     mem_free(config->upstreams);
     mem_free(config->credentials);
     strings_fini(&config->files);
+    strings_fini(&config->includes);
     config_faults_fini(&config->warnings);
     mem_free(config->path);
     draft_object_free(SECTION_PROXY, config);

@@ -252,8 +252,9 @@ struct config_faults {
 struct config {
     unsigned refs; // atomic; through config_ref/config_unref only
     char *path;
-    struct config_strings files;   // all that were read; owns the names in config_place
-    struct config_faults warnings; // what does not keep it from running, but should be looked at
+    struct config_strings files;    // all that were read; owns the names in config_place
+    struct config_strings includes; // patterns of files to read, resolved, whatever was found there
+    struct config_faults warnings;  // what does not keep it from running, but should be looked at
     // [proxy]
     // Numeric and normalised: "127.0.0.1:8080", "[::1]:8080", "unix:/path"; or "fd:name"
     struct config_strings listen;

@@ -418,7 +418,8 @@ void draft_read(struct draft *draft, const char *path)
         .on_bad_setting = on_bad_setting,
         .arg = draft,
     };
-    reader_run(path, &handler, &draft->config->files, draft->faults);
+    const struct reader_files files = {&draft->config->files, &draft->config->includes};
+    reader_run(path, &handler, &files, draft->faults);
     for (unsigned kind = 0; kind < SECTION_KINDS; kind++)
         if (!section_infos[kind].is_named && !draft_find(draft, (enum section_kind)kind, ""))
             add_section(draft, (enum section_kind)kind, STR_NONE,

@@ -21,6 +21,7 @@
 
 #include "base/file.h"
 #include "config/expand.h"
+#include "config/value.h"
 
 #define NAME_LEN_MAX      49 // libinih's own limit for a section
 #define FILE_SIZE_MAX     (16u << 20)
@@ -29,7 +30,7 @@
 
 struct reader { // one run
     const struct reader_handler *handler;
-    struct config_strings *files;
+    const struct reader_files *files;
     struct config_faults *faults;
 };
 
@@ -242,7 +243,7 @@ static void read_included(struct source *source, struct str pattern)
     for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++)
         read_file(source->reader, source, source->place, found.gl_pathv[i]);
     globfree(&found);
-    mem_free(resolved);
+    strings_add(source->reader->files->patterns, resolved);
 }
 
 static void give_setting(struct source *source, struct str key)
@@ -302,7 +303,7 @@ static bool is_cycle(const struct source *source)
 
 static const char *add_file(const struct reader *reader, const char *path)
 {
-    struct config_strings *files = reader->files;
+    struct config_strings *files = reader->files->read;
     files->items = mem_realloc(files->items, (files->count + 1) * sizeof *files->items);
     files->items[files->count] = mem_strdup(path);
     return files->items[files->count++];
@@ -312,7 +313,7 @@ static bool open_source(struct source *source, const char *path, struct buf *con
                         struct err *err)
 {
     struct stat st;
-    if (source->reader->files->count >= FILE_COUNT_MAX)
+    if (source->reader->files->read->count >= FILE_COUNT_MAX)
         return err_set(err, "more than %d files are included", FILE_COUNT_MAX);
     if (stat(path, &st) < 0)
         return err_errno(err, "cannot open %s", path);
@@ -356,7 +357,7 @@ static void read_file(const struct reader *reader, const struct source *parent,
 }
 
 void reader_run(const char *path, const struct reader_handler *handler,
-                struct config_strings *files, struct config_faults *faults)
+                const struct reader_files *files, struct config_faults *faults)
 {
     const struct reader reader = {.handler = handler, .files = files, .faults = faults};
     read_file(&reader, NULL, (struct config_place){path, 0}, path);

@@ -28,10 +28,15 @@ struct reader_handler {
     void *arg;
 };
 
-// Reads path and what it includes. The names of the files are appended to *files, which must
-// outlive the places; the views given to the handler live as long as the call.
+// What was looked at. Appended to; it must outlive the places.
+struct reader_files {
+    struct config_strings *read;     // names of files
+    struct config_strings *patterns; // of include
+};
+
+// Reads path and what it includes. The views given to the handler live as long as the call.
 void reader_run(const char *path, const struct reader_handler *handler,
-                struct config_strings *files, struct config_faults *faults);
+                const struct reader_files *files, struct config_faults *faults);
 
 // `path` as it stands in `file`: a relative one counts from the file's folder.
 char *reader_resolve(const char *file, struct str path) WARN_UNUSED;

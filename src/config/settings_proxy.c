@@ -128,7 +128,9 @@ const struct setting settings_proxy[] = {
     {PATH("pid_file", config, pid_file), .section = SECTION_PROXY,
      .flags = SETTING_RESTART | SETTING_WRITTEN,
      .help = "File to write the process's number to, once it takes requests: for bearerd reload "
-             "and for whatever else sends signals.",
+             "and for whatever else sends signals. Its folder should hold neither the "
+             "configuration nor "
+             "a command: see sandbox.",
      .more = "none is written", .example = "/run/bearerd/bearerd.pid"},
     {MODE("socket_mode", config, listen_mode), .section = SECTION_PROXY, .fallback = "0660",
      .min = 0, .max = 0777, .help = "Permission bits of unix: sockets, in octal.",
@@ -148,7 +150,9 @@ const struct setting settings_proxy[] = {
      .help = "Whether bearerd gives up, once it has started, what it does not need: files outside "
              "of the folders it has been told of (Landlock) and system calls a proxy does not make "
              "(seccomp). auto takes what the kernel has; strict does not start without both, nor "
-             "as root; off is for tracing and debugging.",
+             "as root, nor where the store or the pid_file lies in one folder with the "
+             "configuration or with a command, of which auto warns; off is for tracing and "
+             "debugging.",
      .example = "strict"},
     {CHOICE("request_id", config, request_id), .section = SECTION_PROXY, .fallback = "pass",
      .choices = request_id_words,
@@ -196,7 +200,8 @@ const struct setting settings_store[] = {
          "redis+unix://[[USER]:PASSWORD@]PATH for those of several. Kept are tokens of source = "
          "oauth and login, and what replaces an expired static one. Those of a command, of an "
          "assertion in a file, with idle_ttl, or bound "
-         "to a key made at start are of use to one process only and stay in memory.",
+         "to a key made at start are of use to one process only and stay in memory. A database "
+         "should have a folder of its own: see sandbox.",
      .more = "tokens are kept in memory only", .example = "sqlite:/var/lib/bearerd/tokens.db"},
     {SECRET("key", config, store.key), .section = SECTION_STORE,
      .help = "Secret that tokens are sealed with, 16 bytes or more; needed with url. Processes "

@@ -5,6 +5,8 @@
 #include "config/settings.h"
 #include "config/template.h"
 
+const char *const config_own_folders[] = {"/run/bearerd", "/var/lib/bearerd", NULL};
+
 struct visitor {
     config_visit_fn *visit;
     void *arg;

@@ -14,6 +14,10 @@ enum config_use {
     USE_COMMAND, // a command line
 };
 
+// Folders that a service has of its own, ended by NULL: they are in reach, and written to, whether
+// or not the configuration names them yet, so that a reload may begin to use them.
+extern const char *const config_own_folders[];
+
 // Calls visit for each; the same may come several times. value is borrowed for the call.
 typedef void config_visit_fn(void *arg, enum config_use use, const char *value);
 void config_visit_uses(const struct config *config, config_visit_fn *visit, void *arg);

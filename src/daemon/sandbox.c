@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/landlock.h"
 #include "base/log.h"
 #include "base/syscalls.h"
@@ -51,23 +52,14 @@ static const struct {
     {"/dev/null", LANDLOCK_READ | LANDLOCK_WRITE},
     {"/dev/urandom", LANDLOCK_READ},
     {"/dev/random", LANDLOCK_READ},
-    // Where a service has its own, so that a reload may begin to use it.
-    {"/run/bearerd", LANDLOCK_READ | LANDLOCK_WRITE | LANDLOCK_SOCKET},
-    {"/var/lib/bearerd", LANDLOCK_READ | LANDLOCK_WRITE},
 };
 
 // -- what is in reach --------------------------------------------------------------------------
 
-static bool is_below(const char *path, const char *folder)
-{
-    size_t len = strlen(folder);
-    return !strncmp(path, folder, len) && (path[len] == '/' || !path[len]);
-}
-
 static bool is_in_reach(const struct reach *of, const char *path, unsigned rights)
 {
     for (size_t i = 0; i < of->count; i++)
-        if ((of->rules[i].rights & rights) == rights && is_below(path, of->rules[i].path))
+        if ((of->rules[i].rights & rights) == rights && file_is_below(path, of->rules[i].path))
             return true;
     return false;
 }
@@ -106,47 +98,10 @@ static bool is_path(enum config_use use)
     return use == USE_FILE || use == USE_WRITTEN || use == USE_SOCKET;
 }
 
-// Cuts the last name off; false: what is left is "/", or nothing.
-static bool cut_name(char *path)
-{
-    char *slash = strrchr(path, '/');
-    if (!slash || slash == path)
-        return false;
-    *slash = '\0';
-    return true;
-}
-
-// The folder that the file is or will be in, without symbolic links; NULL: "/", or none can be
-// told. What does not exist yet (a secret that comes later, with its folder) has its nearest
-// folder that does.
-static char *folder_of(const char *path)
-{
-    char *folder = path[0] == '/' ? mem_strdup(path) : realpath(".", NULL);
-    if (folder && path[0] != '/') { // none of bearerd's own paths is relative but the first file's
-        struct buf joined;
-        buf_init(&joined, PATH_MAX);
-        bool ok = buf_printf(&joined, "%s/%s", folder, path);
-        free(folder);
-        folder = ok ? buf_take(&joined) : NULL;
-        buf_fini(&joined);
-    }
-    while (folder && cut_name(folder)) {
-        char *real = realpath(folder, NULL);
-        if (!real)
-            continue;
-        mem_free(folder);
-        char *copy = strcmp(real, "/") != 0 ? mem_strdup(real) : NULL;
-        free(real);
-        return copy;
-    }
-    mem_free(folder);
-    return NULL;
-}
-
 // A file right below "/" is named itself: containers have such ones.
 static void add_folder(struct reach *to, const char *path, unsigned rights)
 {
-    char *folder = folder_of(path);
+    char *folder = file_folder(path);
     if (!reach_add(to, folder ? folder : path, rights))
         log_warn("sandbox.unreachable", F_TEXT("file", path), F_TEXT("why", strerror(errno)));
     mem_free(folder);
@@ -178,7 +133,7 @@ static void check_use(void *arg, enum config_use use, const char *path)
     struct search *search = arg;
     if (!is_path(use) || !search->is_covered)
         return;
-    char *folder = folder_of(path);
+    char *folder = file_folder(path);
     if (!is_in_reach(reach, folder ? folder : path, rights_for(use)))
         search->is_covered = err_set(search->err,
                                      "%s lies in a folder that the sandbox keeps out of reach: it "
@@ -215,6 +170,8 @@ static bool restrict_files(const struct config *config, struct err *err)
     if (made->landlock) {
         for (size_t i = 0; i < ARRAY_LEN(system_rules); i++)
             (void)!reach_add(made, system_rules[i].path, system_rules[i].rights);
+        for (const char *const *folder = config_own_folders; *folder; folder++)
+            (void)!reach_add(made, *folder, LANDLOCK_READ | LANDLOCK_WRITE | LANDLOCK_SOCKET);
         config_visit_uses(config, add_use, made);
         passed_visit_paths(add_predecessors, made);
     }

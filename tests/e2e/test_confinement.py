@@ -4,6 +4,7 @@ keeps what they need."""
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -208,17 +209,19 @@ def test_user_and_a_low_port(token_server, upstream, open_folder, release):
     nobody = pwd.getpwnam("nobody")
     private = open_folder / "private"
     private.mkdir(mode=0o700)
+    kept = open_folder / "kept"
+    kept.mkdir(mode=0o700)
     secret, hook, mark = private / "secret", private / "hook", private / "mark"
     secret.write_text("file-secret\n")
     hook.write_text(f"#!/bin/sh\n{{ id -u; id -g; id -G; grep CapPrm /proc/self/status; echo $HOME; }} >{mark}.new\nmv {mark}.new {mark}\n")
     hook.chmod(0o700)
     secret.chmod(0o600)
-    for path in (private, secret, hook):
+    for path in (private, kept, secret, hook):
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
     port = low_port()
     server = token_server(token_answer("token-1", 3600))
     credential = server.credential(client_secret=f"file:{secret}", on_token_update=hook)
-    store = f"[store]\nurl = sqlite:{private}/tokens.db\nkey = 0123456789abcdef\n"
+    store = f"[store]\nurl = sqlite:{kept}/tokens.db\nkey = 0123456789abcdef\n"
     proxy = f"listen = 127.0.0.1:{port}\nlisten = unix:{private}/socket\nuser = nobody\nsandbox = strict\n"
     config = write_config(open_folder, store + one_route(credential, upstream.url), proxy)
     process = Process([release, "serve", "-c", config], name="bearerd")
@@ -239,7 +242,7 @@ def test_user_and_a_low_port(token_server, upstream, open_folder, release):
         wait_until(mark.exists, what="the hook ran")
         ids = [str(nobody.pw_uid), str(nobody.pw_gid), str(nobody.pw_gid)]
         assert mark.read_text().split("\n")[:5] == [*ids, f"CapPrm:\t{0:016x}", nobody.pw_dir]
-        assert (private / "tokens.db").stat().st_uid == nobody.pw_uid
+        assert (kept / "tokens.db").stat().st_uid == nobody.pw_uid
         assert (private / "socket").stat().st_uid == nobody.pw_uid
         assert process.stop() == 0
         assert not (private / "socket").exists()
@@ -283,6 +286,27 @@ def test_strict_needs_what_it_names(open_folder, release):
         assert process.wait_exit() == code
         if mode == "strict":
             assert "sandbox = strict: this kernel has no Landlock" in process.text
+
+
+@as_root
+def test_a_store_beside_the_configuration_leaves_a_way_out(open_folder, release):
+    """Who takes bearerd over can write what the helper reads: auto says so, strict does not start, and neither `check`."""
+    nobody = pwd.getpwnam("nobody")
+    os.chown(open_folder, nobody.pw_uid, nobody.pw_gid)
+    text = "[store]\nurl = sqlite:tokens.db\nkey = 0123456789abcdef\n[upstream api]\nurl = https://api.example.com\n"
+    said = rf"\[store\] url: .*bearerd may write to {open_folder} for this, where the configuration .* is, too"
+    for mode, code in (("auto", 0), ("strict", 1)):
+        config = write_config(open_folder, text, f"user = nobody\nsandbox = {mode}")
+        done = run("check", "-c", config, binary=release)
+        assert done.returncode == code
+        assert re.search(rf"bearerd.ini:6: {'' if code else 'warning: '}{said}", done.stderr), done.stderr
+        process = Process([release, "serve", "-c", config], name="bearerd")
+        if mode == "auto":
+            process.wait_line(rf"event=config.warning file={config} line=6 text=\"{said}")
+            process.wait_line("event=ready")
+            process.signal(15)
+        assert process.wait_exit() == code
+        assert re.search(said, process.text)
 
 
 def test_off_is_off(served):

@@ -194,6 +194,76 @@ static void test_users(void **state)
     }
 }
 
+// In the place of every %s.
+static void fill(char *out, size_t size, const char *form, const char *text)
+{
+    struct str rest = str_of(form);
+    size_t at, len = 0;
+    while (str_find(rest, '%', &at)) {
+        len += (size_t)snprintf(out + len, size - len, "%.*s%s", (int)at, rest.ptr, text);
+        rest = str_from(rest, at + 2);
+    }
+    snprintf(out + len, size - len, "%.*s", STR_ARG(rest));
+}
+
+// The helper believes the configuration and runs what it names, so neither may lie where the other
+// process can write to.
+static void test_what_is_believed_lies_elsewhere(void **state) // T-20
+{
+    (void)state;
+    static const char own[] = "[proxy]\npid_file = pids/own\n[store]\nurl = sqlite:own/db\n"
+                              "key = literal-key-of-the-store\n[credential c]\nsource = exec\n"
+                              "command = /bin/true\n";
+    static const struct {
+        const char *text, *said; // empty: nothing
+    } rows[] = {
+        {"%s", ""},
+        {"[store]\nurl = sqlite:tokens.db\nkey = literal-key-of-the-store\n",
+         "2: [store] url: bearerd may write to %s for this, where the configuration (%s/a.ini) "
+         "is, too: "},
+        {"[proxy]\npid_file = pid\n", "2: [proxy] pid_file: bearerd may write to %s for this, "},
+        {"[proxy]\npid_file = not-yet/pid\n", "2: [proxy] pid_file: bearerd may write to %s "},
+        {"include = own/*.ini\n[store]\nurl = sqlite:own/db\nkey = literal-key-of-the-store\n",
+         "3: [store] url: bearerd may write to %s/own for this, where what the configuration "
+         "includes "
+         "(%s/own/) is, too: "},
+        {"[store]\nurl = sqlite:link\nkey = literal-key-of-the-store\n[proxy]\nsandbox = off\n",
+         ""},
+        {"[store]\nurl = sqlite:own/db\nkey = literal-key-of-the-store\n[credential c]\n"
+         "source = exec\ncommand = %s/own/command\n",
+         "2: [store] url: bearerd may write to %s/own for this, where a command "
+         "(%s/own/command) is, too: "},
+        {"[store]\nurl = sqlite:own/db\nkey = literal-key-of-the-store\n[credential c]\n"
+         "source = exec\ncommand = %s/link\n",
+         "2: [store] url: bearerd may write to %s/own for this, where a command (%s/link) "},
+        {"[proxy]\nsandbox = strict\npid_file = pid\n",
+         "3: [proxy] pid_file: sandbox = strict: bearerd may write to %s for this, "},
+    };
+    const char *folder = text_folder;
+    char link[128], target[128];
+    assert_int_equal(mkdir(text_path("own"), 0700) | mkdir(text_path("pids"), 0700), 0);
+    text_write_bytes("own/command", "#!/bin/sh\n", 10, 0700);
+    snprintf(link, sizeof link, "%s/link", folder);
+    snprintf(target, sizeof target, "%s/own/command", folder);
+    assert_int_equal(symlink(target, link), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[600], whole[800], expected[300], *said;
+        fill(text, sizeof text, rows[i].text, i ? folder : own);
+        fill(expected, sizeof expected, rows[i].said, folder);
+        snprintf(whole, sizeof whole, "%s%s[route r]\nmatch = /**\ncredential = none\n", text,
+                 upstream);
+        struct config *config = text_load(whole, &said);
+        if (*expected ? !strstr(said, expected) : strstr(said, "took bearerd over") != NULL)
+            fail_msg("row %zu: %s", i, said);
+        assert_int_equal(!config, strstr(text, "strict") != NULL);
+        mem_free(said);
+        config_unref(config);
+    }
+    text_remove("link");
+    text_remove("own/command");
+    assert_int_equal(rmdir(text_path("own")) | rmdir(text_path("pids")), 0);
+}
+
 // In a process of its own: 0 if what was loaded at start is in reach, and what is loaded later, if
 // it lies in the same folders.
 static int enter_and_look(struct config *first, const char *second_text, const char *expected)
@@ -256,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_hidden_variables),
         cmocka_unit_test(test_users),
+        cmocka_unit_test(test_what_is_believed_lies_elsewhere),
         cmocka_unit_test(test_later_configurations),
     };
     return cmocka_run_group_tests(tests, text_setup, text_teardown);

@@ -46,15 +46,17 @@ static char *read_all(void)
     buf_init(&out, 1 << 20);
     const struct reader_handler handler = {on_section, on_bad_section, on_setting, on_bad_setting,
                                            &out};
-    struct config_strings files = {0};
+    struct config_strings files = {0}, includes = {0};
     struct config_faults faults = {0};
-    reader_run(text_path("a.ini"), &handler, &files, &faults);
+    const struct reader_files read = {&files, &includes};
+    reader_run(text_path("a.ini"), &handler, &read, &faults);
     char *said = text_of_faults(&faults);
     if (faults.count && !buf_printf(&out, "!%s", said))
         abort();
     mem_free(said);
     config_faults_fini(&faults);
     strings_fini(&files);
+    strings_fini(&includes);
     return buf_take(&out);
 }
 
