@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 
+#include "base/log.h"
 #include "http/multi.h"
 
 #define LABELS 2 // upstream, route: those that a family adds come behind
@@ -47,6 +48,8 @@ static void write_machine(struct exposition *exposition, const struct admin *adm
     one_number(exposition, "process_open_fds", "gauge", "Descriptors in use.", machine.open_fds);
     one_number(exposition, "process_max_fds", "gauge", "Descriptors that may be in use.",
                machine.max_fds);
+    one_number(exposition, "bearerd_log_dropped_total", "counter",
+               "Lines of the log that whoever reads it did not take in time.", log_dropped());
 }
 
 static void write_reloads(struct exposition *exposition, const struct facts_reloads *reloads)

@@ -16,6 +16,7 @@
 
 #include "base/helper_private.h"
 #include "base/log.h"
+#include "base/log_sink.h"
 
 #define RUNS_MAX 256
 
@@ -328,6 +329,7 @@ void helper_live(int socket, const struct helper_setup *setup)
 {
     struct err failure = {""};
     helper.socket = socket = close_others(socket);
+    log_sink_forget();
     helper.setup = setup;
     helper.parent = getppid();
     for (size_t i = 0; i < RUNS_MAX; i++)

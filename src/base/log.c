@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// See log.h. Owns what is set for the whole process: the level, the format, and whether the journal
-// reads along.
+// See log.h. Owns what is set for the whole process: the level, the format, whether the journal
+// reads along, and how many lines were lost.
 #include "base/log.h"
 
 #include <stdatomic.h>
@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "base/log_line.h"
+#include "base/log_sink.h"
 #include "base/mem.h"
 
 static _Atomic int min_level = LOG_INFO;
 static _Atomic int line_format = LOG_LOGFMT;
 static _Atomic bool is_for_journal;
+static _Atomic uint64_t dropped, untold; // lines that were not taken; those nobody knows of yet
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -68,7 +70,9 @@ void log_set_format(enum log_format format)
     atomic_store_explicit(&line_format, (int)format, memory_order_relaxed);
 }
 
-void log_emit(enum log_level level, const char *event, const struct log_field *fields)
+// -- writing -----------------------------------------------------------------------------------
+
+static bool put(enum log_level level, const char *event, const struct log_field *fields)
 {
     struct log_line line __attribute__((uninitialized)); // 4 KiB, of which little is used
     struct timespec now;
@@ -81,7 +85,30 @@ void log_emit(enum log_level level, const char *event, const struct log_field *f
     };
     log_line_write(&line, (enum log_format)atomic_load_explicit(&line_format, memory_order_relaxed),
                    &head, fields);
-    // Nobody is left to tell if the log cannot be written.
-    if (write(STDERR_FILENO, line.text, line.len) < 0)
-        return;
+    return log_sink_write((struct str){line.text, line.len});
+}
+
+#define log_put_warn(event, ...) put(LOG_WARN, event, (const struct log_field[]){__VA_ARGS__, {0}})
+
+static void drop(uint64_t untold_too)
+{
+    atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&untold, untold_too + 1, memory_order_relaxed);
+}
+
+// Whatever the level: the lines may have been of any.
+void log_emit(enum log_level level, const char *event, const struct log_field *fields)
+{
+    uint64_t gap = atomic_load_explicit(&untold, memory_order_relaxed);
+    if (gap)
+        gap = atomic_exchange_explicit(&untold, 0, memory_order_relaxed);
+    if (gap && !log_put_warn("log.dropped", F_NUM("count", gap)))
+        drop(gap);
+    else if (!put(level, event, fields))
+        drop(0);
+}
+
+uint64_t log_dropped(void)
+{
+    return atomic_load_explicit(&dropped, memory_order_relaxed);
 }

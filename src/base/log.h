@@ -41,8 +41,11 @@ bool log_is_on(enum log_level level);
 // Any thread; default LOG_LOGFMT. Also finds out whether stderr is the journal ($JOURNAL_STREAM,
 // sd_journal_print(3)), whose lines then begin with their priority.
 void log_set_format(enum log_format format);
-// Use through the macros below. Any thread; a line is one write().
+// Use through the macros below. Any thread; a line is one write(). It is dropped, and counted, when
+// it cannot be written at once (log_sink.h); the first that can be again is preceded by one that
+// says how many there were.
 void log_emit(enum log_level level, const char *event, const struct log_field *fields);
+uint64_t log_dropped(void); // ever
 
 #define LOG_AT(level, event, ...)                                                                  \
     do {                                                                                           \

@@ -5,6 +5,7 @@
 
 #include "base/helper.h"
 #include "base/log.h"
+#include "base/log_sink.h"
 #include "cli/command.h"
 #include "config/config.h"
 #include "daemon/confine.h"
@@ -60,6 +61,7 @@ int cli_serve(int argc, char **argv)
     }
     config_faults_fini(&faults);
     int code = EXIT_FAILED;
+    log_sink_open();
     log_set_format((enum log_format)config->log_format);
     if (daemon_prepare_process(&err)) {
         log_info("starting", F_TEXT("version", BEARERD_VERSION), F_TEXT("config", path),

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The log as docs/logs.md says it is: lines that programs can read, one for each request that is asked for, and names
 that tie together what belongs together."""
+import contextlib
 import json
+import os
 import re
+import socket
 import subprocess
 
 import pytest
 from conftest import one_route
+from kit.admin import Admin
 from kit.bearerd import BINARY, ENV, write_config
-from kit.process import Process, wait_until
+from kit.process import Process, free_port, wait_until
+from kit.raw import RawClient
 from kit.scripted import token_answer
 
 
@@ -103,6 +108,61 @@ def test_priorities_for_the_journal(auth, upstream, tmp_path, is_journal):
     for line in daemon.lines:
         level = re.search(r" level=(\w+) ", line)[1]
         assert line.startswith(f"{levels[level]}ts=" if is_journal else "ts="), daemon.text
+
+
+def two_ends(kind):
+    """Descriptors: what is read from, and what is written to."""
+    if kind == "pipe":
+        return os.pipe()
+    reader, writer = socket.socketpair()
+    return reader.detach(), writer.detach()
+
+
+def read_all(fd):
+    os.set_blocking(fd, False)
+    text = b""
+    with contextlib.suppress(BlockingIOError):
+        while piece := os.read(fd, 65536):
+            text += piece
+    return text.decode()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_nobody_reads_it(tmp_path, release, kind):
+    """Requests, orders and the end do not wait for whoever reads standard error; what was lost is told when that is taken again."""
+    port, many = free_port(), 4000
+    text = f"[upstream api]\nurl = http://127.0.0.1:1\n[log]\naccess = yes\n[admin]\nlisten = unix:{tmp_path}/admin\n"
+    config = write_config(tmp_path, text, f"listen = 127.0.0.1:{port}\nworkers = 2")
+    reader, writer = two_ends(kind)
+    daemon = subprocess.Popen([release, "serve", "-c", config], stderr=writer, stdin=subprocess.DEVNULL, env=ENV)
+    os.close(writer)
+    try:
+        admin = Admin(f"{tmp_path}/admin")
+        said = []
+        wait_until(lambda: said.append(read_all(reader)) or "event=ready" in "".join(said), what="it is ready")
+
+        def traffic(count):
+            with contextlib.closing(RawClient(port)) as client:
+                for _ in range(count):
+                    assert client.ask(target=f"/{'x' * 200}").status == 403  # no route
+
+        traffic(many)
+        lost = admin.metrics().get("bearerd_log_dropped_total")
+        assert 0 < lost < many
+        text = read_all(reader)
+        assert text.endswith("\n") and text.count("event=request ") == many - lost
+        traffic(1)
+        after = wait_until(lambda: read_all(reader))
+        assert re.fullmatch(r"ts=\S+ level=warn event=log.dropped count=\d+\nts=\S+ level=info event=request .*\n", after), after
+        # Where the room is too small for a request's line, it may do for the shorter one.
+        assert sum(map(int, re.findall(r"event=log.dropped count=(\d+)", text + after))) == lost
+        traffic(many)
+        daemon.terminate()
+        assert daemon.wait(20) == 0
+    finally:
+        daemon.kill()
+        daemon.wait()
+        os.close(reader)
 
 
 def test_a_word_that_is_no_format(tmp_path, auth, upstream):

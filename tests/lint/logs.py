@@ -10,7 +10,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = "docs/logs.md"
-CALL = re.compile(r"\blog_(debug|info|warn|error)\s*\(")
+CALL = re.compile(r"\blog_(?:put_)?(debug|info|warn|error)\s*\(")
 EVENT = re.compile(r'\s*"([a-z_]+(?:\.[a-z_]+)*)"')
 FIELD = re.compile(r'\bF_(?:STR|TEXT|NUM)\s*\(\s*(?:"([a-z_]+)")?')
 ROW = re.compile(r"^\| `([\w.]+)` \| ([\w, ]+) \|([^|]*)\|([^|]*)\|$", re.M)
@@ -77,7 +77,7 @@ def faults_of(sources, page):
 
 
 def main():
-    paths = [path for path in sorted((ROOT / "src").rglob("*.c")) if path.parent.name != "base" or not path.name.startswith("log")]
+    paths = sorted((ROOT / "src").rglob("*.c"))
     sources = {path.relative_to(ROOT).as_posix(): path.read_text() for path in paths}
     page = (ROOT / PAGE).read_text()
     faults = list(faults_of(sources, page))

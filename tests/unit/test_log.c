@@ -10,10 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/log_sink.h"
 #include "base/mem.h"
 
 static char output[16384];
@@ -238,6 +241,86 @@ static void test_levels(void **state)
     assert_false(log_level_parse(STR("Info"), &level));
 }
 
+// -- readers that have stopped -----------------------------------------------------------------
+
+static const char *read_now(int fd)
+{
+    static char text[1 << 20];
+    size_t len = 0;
+    ssize_t got;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    while ((got = read(fd, text + len, sizeof text - 1 - len)) > 0)
+        len += (size_t)got;
+    text[len] = '\0';
+    return text;
+}
+
+static uint64_t count_lines(const char *text)
+{
+    uint64_t count = 0;
+    for (; *text; text++)
+        count += *text == '\n';
+    return count;
+}
+
+#define MANY 4000
+
+// In a process of its own, which is stuck for ever if it waits. Says by a number what is wrong.
+static int write_too_much(int write_end, int read_end, bool is_asked)
+{
+    alarm(20);
+    dup2(write_end, STDERR_FILENO);
+    log_sink_open();
+    if (is_asked)
+        log_sink_forget();
+    if (fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK)
+        return 10; // it is shared with others
+    for (int i = 0; i < MANY; i++)
+        log_info("e", F_TEXT("v", "some text that takes the room there is"));
+    uint64_t lost = log_dropped();
+    if (!lost || lost >= MANY)
+        return 11;
+    uint64_t written = count_lines(read_now(read_end));
+    if (isatty(STDERR_FILENO) ? written < MANY - lost - 1 : written != MANY - lost)
+        return 12;
+    log_set_level(LOG_ERROR);
+    log_error("again");
+    log_error("and_again");
+    const char *said = read_now(read_end), *told = strstr(said, "level=warn event=log.dropped ");
+    const char *next = told ? strstr(told, " event=again") : NULL;
+    if (!next || !strstr(next, " event=and_again") || strstr(next, "log.dropped"))
+        return 13;
+    bool is_whole = told - said < 40; // "ts=… ": what was cut has its end before
+    return strtoull(told + 35, NULL, 10) != lost ? 14 : log_dropped() != lost ? 15 : !is_whole;
+}
+
+static void check_reader(int write_end, int read_end, bool is_asked)
+{
+    int status;
+    pid_t pid = fork();
+    if (!pid)
+        _exit(write_too_much(write_end, read_end, is_asked));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(write_end);
+    close(read_end);
+}
+
+static void test_nobody_reads(void **state)
+{
+    (void)state;
+    int ends[2];
+    for (int is_asked = 0; is_asked < 2; is_asked++) {
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        check_reader(ends[1], ends[0], is_asked);
+    }
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    check_reader(ends[1], ends[0], false);
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    if (terminal >= 0 && !grantpt(terminal) && !unlockpt(terminal))
+        check_reader(open(ptsname(terminal), O_RDWR | O_NOCTTY), terminal, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_long_json_stays_whole),
         cmocka_unit_test(test_priorities_for_the_journal),
         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_nobody_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
