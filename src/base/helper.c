@@ -14,6 +14,7 @@
 
 static int helper_socket = -1;
 static pid_t helper_process;
+static bool is_refresh_due; // it could not be sent, and goes before the next request
 
 bool helper_is_used(void)
 {
@@ -69,6 +70,7 @@ void helper_stop(void)
     if (helper_socket >= 0)
         close(helper_socket);
     helper_socket = -1;
+    is_refresh_due = false;
     while (helper_process > 0 && waitpid(helper_process, NULL, 0) < 0 && errno == EINTR)
         ;
     helper_process = 0;
@@ -111,13 +113,16 @@ static bool send_packet(const struct buf *packet, const int *fds, size_t fd_coun
     rights->cmsg_level = SOL_SOCKET;
     rights->cmsg_type = SCM_RIGHTS;
     rights->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
-    memcpy(CMSG_DATA(rights), fds, fd_count * sizeof(int));
+    if (fd_count)
+        memcpy(CMSG_DATA(rights), fds, fd_count * sizeof(int));
+    else
+        message.msg_controllen = 0;
     return sendmsg(helper_socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
 }
 
 // False and errno.
-static bool ask(enum helper_kind kind, const char *const *argv, const char *const *env,
-                const int *fds, size_t fd_count)
+static bool ask_now(enum helper_kind kind, const char *const *argv, const char *const *env,
+                    const int *fds, size_t fd_count)
 {
     struct buf packet;
     buf_init(&packet, HELPER_PACKET_MAX);
@@ -128,6 +133,20 @@ static bool ask(enum helper_kind kind, const char *const *argv, const char *cons
     buf_fini(&packet);
     errno = saved;
     return ok;
+}
+
+void helper_refresh(void)
+{
+    is_refresh_due = helper_is_used() && !ask_now(HELPER_REFRESH, NULL, NULL, NULL, 0);
+}
+
+// False and errno.
+static bool ask(enum helper_kind kind, const char *const *argv, const char *const *env,
+                const int *fds, size_t fd_count)
+{
+    if (is_refresh_due)
+        helper_refresh();
+    return !is_refresh_due && ask_now(kind, argv, env, fds, fd_count);
 }
 
 static bool explain(const char *what, struct err *err)

@@ -18,6 +18,7 @@ struct helper_setup {
     bool (*settle)(void *arg, struct err *err);
     bool (*permits)(void *arg, const char *const *argv, const char *const *env);
     bool (*permits_restart)(void *arg, const char *const *env);
+    void (*refresh)(void *arg); // after helper_refresh(); may be NULL
     void *arg;
     char *const *restart_argv; // NULL: this program is not started once more
 };
@@ -27,6 +28,10 @@ bool helper_start(const struct helper_setup *setup, struct err *err) WARN_UNUSED
 void helper_stop(void); // waits for its end; no-op when there is none
 bool helper_is_used(void);
 pid_t helper_pid(void); // what getppid() says in processes that it starts
+
+// What the rule was made of has changed, and this process goes by the new: so does the helper,
+// before it looks at any request that comes later. One thread only, the one that makes those.
+void helper_refresh(void);
 
 // Has a command started. Returns the line to it: a socket that does not block and is the caller's.
 // One struct helper_report comes over it when the command has ended, or could not be started; the

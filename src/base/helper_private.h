@@ -18,7 +18,7 @@
 
 enum { HELPER_LINE, HELPER_INPUT, HELPER_ERRORS, HELPER_OUTPUT, HELPER_FDS }; // OUTPUT: may be none
 
-enum helper_kind { HELPER_COMMAND, HELPER_LEND, HELPER_RESTART };
+enum helper_kind { HELPER_COMMAND, HELPER_LEND, HELPER_RESTART, HELPER_REFRESH };
 
 struct helper_head {
     uint32_t kind, arg_count, env_count;

@@ -130,6 +130,8 @@ static bool is_sound(const struct request *request)
                request->fd_count >= HELPER_OUTPUT && request->fd_count <= HELPER_FDS;
     case HELPER_RESTART:
         return !head->arg_count && request->fd_count == 1;
+    case HELPER_REFRESH:
+        return !head->arg_count && !head->env_count && !request->fd_count;
     default:
         return head->kind == HELPER_LEND && request->fd_count;
     }
@@ -225,6 +227,11 @@ static size_t take_request(const struct request *request)
     if (request->head.kind == HELPER_LEND) {
         successor_lend(request->fds, request->fd_count);
         return request->fd_count;
+    }
+    if (request->head.kind == HELPER_REFRESH) {
+        if (helper.setup->refresh)
+            helper.setup->refresh(helper.setup->arg);
+        return 0;
     }
     start_run(request);
     return 1;

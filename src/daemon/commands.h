@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Which commands the helper may run: those that the configuration names. It looks for itself, in
-// the files, so that nobody who has got hold of the process on the network can have others run.
+// Which commands the helper may run: those that the configuration in force names. It looks for
+// itself, in the files, so that nobody who has got hold of the process on the network can have
+// others run; but only when they are loaded, for what is in them since then is not in force.
 #ifndef DAEMON_COMMANDS_H
 #define DAEMON_COMMANDS_H
 
@@ -10,10 +11,12 @@ struct commands;
 
 struct commands *commands_new(const struct config *config) WARN_UNUSED;
 void commands_free(struct commands *commands); // NULL is fine
-// argv: letter by letter a command line of the configuration, which is read anew if it names no
-// such one yet (it may have been changed, and loaded again by the other process). env: BEARERD_…
-// alone, since variables of other names could make of a harmless command any other.
-bool commands_permit(struct commands *commands, const char *const *argv,
+// The other process has loaded the configuration again. What the one before named stays permitted
+// until the next time: what was begun under it may still have to be run.
+void commands_refresh(struct commands *commands);
+// argv: letter by letter a command line of the configuration. env: BEARERD_… alone, since variables
+// of other names could make of a harmless command any other.
+bool commands_permit(const struct commands *commands, const char *const *argv,
                      const char *const *env) WARN_UNUSED;
 
 #endif

@@ -50,6 +50,12 @@ static bool permit_command(void *arg, const char *const *argv, const char *const
     return commands_permit(plan->commands, argv, env);
 }
 
+static void refresh_helper(void *arg)
+{
+    const struct plan *plan = arg;
+    commands_refresh(plan->commands);
+}
+
 // What only the other process knows: sockets, and secrets that are hidden from this one. A variable
 // of any other name could make of this program any other.
 static bool permit_restart(void *arg, const char *const *env)
@@ -114,6 +120,7 @@ bool daemon_confine(struct config *config, const struct daemon_service *service,
     const struct helper_setup setup = {.settle = settle_helper,
                                        .permits = permit_command,
                                        .permits_restart = permit_restart,
+                                       .refresh = refresh_helper,
                                        .arg = &plan,
                                        .restart_argv = service->argv};
     if (!find_user(&plan, err))

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/env.h"
+#include "base/helper.h"
 #include "base/log.h"
 #include "daemon/daemon_private.h"
 #include "daemon/descriptors.h"
@@ -188,6 +189,7 @@ static void reload_commit(struct daemon *daemon, struct parts *parts)
 {
     struct config *config = daemon->config;
     struct policy *policy = daemon->policy;
+    helper_refresh(); // before anything is asked of it for this configuration
     daemon->reload.removed = daemon->listeners;
     daemon->config = parts->config;
     daemon->clients_max = descriptors_prepare(daemon->config);

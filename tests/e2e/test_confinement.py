@@ -121,6 +121,26 @@ def test_it_leaves_nothing_behind_when_it_is_killed(served, tmp_path):
     wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids), what="both are gone")
 
 
+def test_T17_commands_are_those_of_the_configuration_in_force(start, upstream, release, tmp_path):
+    """Not of the file as it stands: what has not been loaded, or was refused, neither gives commands nor takes them away."""
+
+    def with_command(name, more=""):
+        path = tmp_path / name
+        path.write_text(f"""#!/bin/sh\necho '{{"access_token":"token-of-{name}","token_type":"Bearer","expires_in":3600}}'\n""")
+        path.chmod(0o700)
+        return one_route(f"[credential main]\nsource = exec\ncommand = {path}\n{more}", upstream.url, scopes="")
+
+    daemon = start(with_command("first"), binary=release)
+    daemon.reload(with_command("second"))
+    daemon.reload(with_command("third", "nonsense = 1"), expect="reload.refused")
+    assert daemon.ask().status == 200
+    assert upstream.requests[-1].token == "token-of-second"
+    assert "helper.refused" not in daemon.log
+    daemon.reload(with_command("fourth"))
+    assert daemon.ask().status == 200
+    assert upstream.requests[-1].token == "token-of-fourth"
+
+
 # -- the environment -----------------------------------------------------------------------------
 
 

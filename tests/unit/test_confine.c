@@ -102,11 +102,34 @@ static void test_commands(void **state) // T-17
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (commands_permit(commands, rows[i].argv, rows[i].env) != rows[i].is_permitted)
             fail_msg("row %zu", i);
-    // The file was gone for a while, which takes everything away; then it names something new.
-    assert_false(commands_permit(commands, ARGV("/bin/hook", "an argument"), ARGV(NULL)));
-    text_write("a.ini", "[credential c]\nsource = exec\ncommand = /bin/new\n[nonsense]\n");
-    assert_true(commands_permit(commands, ARGV("/bin/new"), ARGV(NULL)));
+    commands_free(commands);
+}
+
+static bool may_run(const struct commands *commands, const char *program)
+{
+    return commands_permit(commands, ARGV(program), ARGV(NULL));
+}
+
+// What counts is what was loaded, not what has been written since.
+static void test_commands_of_reloads(void **state) // T-17
+{
+    (void)state;
+    struct config *config = load("[credential c]\nsource = exec\ncommand = /bin/one\n");
+    struct commands *commands = commands_new(config);
+    config_unref(config);
+    text_write("a.ini", "[credential c]\nsource = exec\ncommand = /bin/two\n[nonsense]\n");
+    assert_true(may_run(commands, "/bin/one") && !may_run(commands, "/bin/two"));
+    commands_refresh(commands);
+    text_write("a.ini", "[credential c]\nsource = exec\ncommand = /bin/three\n");
+    assert_true(may_run(commands, "/bin/one") && may_run(commands, "/bin/two"));
+    assert_false(may_run(commands, "/bin/three"));
+    assert_true(may_run(commands, "/bin/two"));
+    commands_refresh(commands);
+    assert_false(may_run(commands, "/bin/one"));
+    assert_true(may_run(commands, "/bin/two") && may_run(commands, "/bin/three"));
     text_remove("a.ini");
+    commands_refresh(commands); // which must have gone just now
+    assert_true(may_run(commands, "/bin/two") && may_run(commands, "/bin/three"));
     commands_free(commands);
 }
 
@@ -324,6 +347,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uses),
         cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_commands_of_reloads),
         cmocka_unit_test(test_hidden_variables),
         cmocka_unit_test(test_users),
         cmocka_unit_test(test_what_is_believed_lies_elsewhere),

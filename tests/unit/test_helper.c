@@ -3,6 +3,7 @@
 // wrong, and neither outlives the process it works for nor leaves anything behind.
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -57,15 +58,25 @@ static bool settle_fails(void *arg, struct err *err)
     return err_set(err, "no %s", (const char *)arg);
 }
 
+static bool is_refreshed;
+
+static void refresh(void *arg)
+{
+    (void)arg;
+    is_refreshed = true;
+}
+
 static bool permits(void *arg, const char *const *argv, const char *const *env)
 {
     (void)arg;
-    return strcmp(argv[0], "/bin/touch") != 0 && (!env[0] || !strncmp(env[0], "GOOD=", 5));
+    return (is_refreshed || strcmp(argv[0], "/bin/touch") != 0) &&
+           (!env[0] || !strncmp(env[0], "GOOD=", 5));
 }
 
 static int start(void **state)
 {
-    static const struct helper_setup setup = {.settle = settle, .permits = permits};
+    static const struct helper_setup setup = {
+        .settle = settle, .permits = permits, .refresh = refresh};
     struct err err;
     (void)state;
     signal(SIGPIPE, SIG_IGN);
@@ -143,6 +154,31 @@ static void test_only_what_is_permitted(void **state) // T-17
     assert_int_equal(outcome.end, CHILD_NOT_STARTED);
     run(ARGV("/bin/sh", "-c", "echo $GOOD"), ARGV("GOOD=1"), &outcome);
     assert_string_equal(outcome.output, "1\n");
+}
+
+// It is no request that may be lost: what comes later counts on it.
+static void test_refresh(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    struct err err = {""};
+    const struct spawn_ends ends = {STDERR_FILENO, -1, STDERR_FILENO};
+    int lines[1000], count = 0;
+    assert_int_equal(kill(helper, SIGSTOP), 0);
+    while (count < 1000 && (lines[count] = helper_run(ARGV("/bin/true"), NULL, &ends, &err)) >= 0)
+        count++;
+    assert_in_range(count, 1, 999); // its queue is full
+    assert_non_null(strstr(err.text, "another command is still being started"));
+    helper_refresh();
+    assert_int_equal(helper_run(ARGV("/bin/true"), NULL, &ends, &err), -1);
+    assert_int_equal(kill(helper, SIGCONT), 0);
+    for (int i = 0; i < count; i++) {
+        struct pollfd end = {.fd = lines[i], .events = POLLIN};
+        assert_int_equal(poll(&end, 1, 10000), 1);
+        close(lines[i]);
+    }
+    run(ARGV("/bin/touch", "/dev/null"), NULL, &outcome);
+    assert_int_equal(outcome.end, CHILD_EXITED);
 }
 
 static void test_cannot_start(void **state)
@@ -547,6 +583,7 @@ int main(int argc, char **argv)
         WITH_HELPER(test_this_process_does_not_fork),
         WITH_HELPER(test_settled),
         WITH_HELPER(test_only_what_is_permitted),
+        WITH_HELPER(test_refresh),
         WITH_HELPER(test_cannot_start),
         WITH_HELPER(test_too_many),
         WITH_HELPER(test_no_descriptors_left),
