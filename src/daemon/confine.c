@@ -50,10 +50,14 @@ static bool permit_command(void *arg, const char *const *argv, const char *const
     return commands_permit(plan->commands, argv, env);
 }
 
+// Secrets that the environment held, and no configuration had named, are known by their names now:
+// a successor may be told of them, and nothing of them stays here.
 static void refresh_helper(void *arg)
 {
     const struct plan *plan = arg;
     commands_refresh(plan->commands);
+    env_hide_secrets();
+    env_forget_secrets();
 }
 
 // What only the other process knows: sockets, and secrets that are hidden from this one. A variable

@@ -148,6 +148,18 @@ def environ_of(pid):
     return pathlib.Path(f"/proc/{pid}/environ").read_bytes()
 
 
+def is_in_memory(pid, text):
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights = line.split()[:2]
+            first, last = (int(end, 16) for end in span.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(first)
+                if text.encode() in memory.read(last - first):
+                    return True
+    return False
+
+
 def test_T9_secrets_are_wiped_from_the_environment(served):
     daemon = served(env={"OTHER": "stays"})
     assert daemon.ask().status == 200
@@ -158,15 +170,7 @@ def test_T9_secrets_are_wiped_from_the_environment(served):
 
 
 def test_T9_the_helper_holds_no_secret(served):
-    daemon = served()
-    helper = helper_of(daemon)
-    with open(f"/proc/{helper}/mem", "rb") as memory:
-        for line in pathlib.Path(f"/proc/{helper}/maps").read_text().splitlines():
-            span, rights = line.split()[:2]
-            first, last = (int(end, 16) for end in span.split("-"))
-            if rights.startswith("rw"):
-                memory.seek(first)
-                assert SECRET.encode() not in memory.read(last - first), line
+    assert not is_in_memory(helper_of(served()), SECRET)
 
 
 def test_T9_dangerous_variables_are_taken_away_and_named(served, tmp_path):
@@ -206,6 +210,33 @@ def test_secrets_of_the_environment_over_reloads_and_upgrades(served):
         assert daemon.ask().status == 200
     finally:
         os.kill(pids[-1], signal.SIGTERM)
+    daemon.check_end(daemon.process.wait_exit())
+    daemon.process.wait_line("event=stopped", 10, mark)
+
+
+def test_a_secret_of_the_environment_that_a_reload_names_first(served, upstream, token_server):
+    """Until then it was a variable like any other. The helper wipes it, too, and a successor is told of it."""
+    later = "canary-that-is-named-later"
+    proxy = f"listen = 127.0.0.1:{free_port()}"
+    daemon = served(proxy, env={"LATER": later})
+    helper = helper_of(daemon)
+    assert f"LATER={later}".encode() in environ_of(helper)
+    server = token_server(*[token_answer(f"late-{n}", 3600) for n in range(3)])
+    daemon.secrets.append(later)
+    daemon.reload(one_route(server.credential(client_secret="env:LATER"), upstream.url), proxy)
+    assert daemon.ask().status == 200
+    wait_until(lambda: later.encode() not in environ_of(helper), what="the helper has wiped it")
+    wait_until(lambda: not is_in_memory(helper, later), what="no copy is left")
+    mark = daemon.process.mark()
+    daemon.process.signal(signal.SIGUSR2)
+    pid = int(daemon.process.wait_line(r"event=upgraded pid=(\d+)", 30, mark)[1])
+    try:
+        daemon.process.wait_line("event=stopped", 10, mark)
+        mark = daemon.process.mark()
+        assert daemon.ask().status == 200
+        assert later.encode() not in environ_of(pid)
+    finally:
+        os.kill(pid, signal.SIGTERM)
     daemon.check_end(daemon.process.wait_exit())
     daemon.process.wait_line("event=stopped", 10, mark)
 
