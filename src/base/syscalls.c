@@ -4,6 +4,7 @@
 #include "base/syscalls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -30,7 +31,6 @@ static const int allowed[] = {
     CALL(dup),
     CALL(dup2),
     CALL(dup3),
-    CALL(fcntl),
     CALL(pipe),
     CALL(pipe2),
     CALL(splice),
@@ -246,6 +246,19 @@ static const struct conditional conditionals[] = {
     ALLOW_IF(socket, IS(0, AF_INET6)),
     ALLOW_IF(socket, IS(0, AF_NETLINK)),
     {CALL(socket), SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_CMP(0, SCMP_CMP_GT, AF_NETLINK)},
+    // Not those that have the kernel signal another process, whatever kill() may do.
+    ALLOW_IF(fcntl, IS(1, F_DUPFD)),
+    ALLOW_IF(fcntl, IS(1, F_DUPFD_CLOEXEC)),
+    ALLOW_IF(fcntl, IS(1, F_GETFD)),
+    ALLOW_IF(fcntl, IS(1, F_SETFD)),
+    ALLOW_IF(fcntl, IS(1, F_GETFL)),
+    ALLOW_IF(fcntl, IS(1, F_SETFL)),
+    ALLOW_IF(fcntl, IS(1, F_GETLK)), // SQLite
+    ALLOW_IF(fcntl, IS(1, F_SETLK)),
+    ALLOW_IF(fcntl, IS(1, F_SETLKW)),
+    ALLOW_IF(fcntl, IS(1, F_OFD_GETLK)),
+    ALLOW_IF(fcntl, IS(1, F_OFD_SETLK)),
+    ALLOW_IF(fcntl, IS(1, F_OFD_SETLKW)),
     ALLOW_IF(ioctl, IS(1, FIONBIO)),
     ALLOW_IF(ioctl, IS(1, FIONREAD)),
     ALLOW_IF(ioctl, IS(1, TCGETS)), // isatty()

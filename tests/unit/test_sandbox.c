@@ -150,6 +150,31 @@ static int do_kill_parent(void)
 {
     return result_of(kill(getppid(), 0));
 }
+// A descriptor that becomes ready signals its owner, who may be anybody.
+static int do_own_for_parent(void)
+{
+    int fds[2];
+    return pipe(fds) ? 200 : result_of(fcntl(fds[0], F_SETOWN, getppid()));
+}
+static int do_own_for_thread_of_parent(void)
+{
+    struct f_owner_ex owner = {F_OWNER_TID, getppid()};
+    int fds[2];
+    return pipe(fds) ? 200 : result_of(fcntl(fds[0], F_SETOWN_EX, &owner));
+}
+static int do_choose_signal(void)
+{
+    int fds[2];
+    return pipe(fds) ? 200 : result_of(fcntl(fds[0], F_SETSIG, SIGKILL));
+}
+static int do_flags_and_locks(void)
+{
+    struct flock lock = {.l_type = F_WRLCK};
+    int fd = open(secrets, O_TMPFILE | O_RDWR, 0600);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    return result_of(fcntl(copy, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)) ||
+           result_of(fcntl(copy, F_SETFD, 0)) || result_of(fcntl(copy, F_SETLK, &lock));
+}
 static int do_type_into_terminal(void)
 {
     return result_of(ioctl(0, TIOCSTI, "x"));
@@ -223,10 +248,14 @@ static void test_system_calls(void **state)
         {"memory to write and execute", do_write_and_execute, ENOSYS},
         {"written memory made executable", do_make_executable, ENOSYS},
         {"kill of another process", do_kill_parent, ENOSYS},
+        {"F_SETOWN of another process", do_own_for_parent, ENOSYS},
+        {"F_SETOWN_EX of another process", do_own_for_thread_of_parent, ENOSYS},
+        {"F_SETSIG", do_choose_signal, ENOSYS},
         {"typing into a terminal", do_type_into_terminal, ENOSYS},
         {"PR_SET_DUMPABLE", do_become_dumpable, ENOSYS},
         {"limits of another process", do_limit_of_parent, ENOSYS},
         {"a thread", do_thread, 0},
+        {"flags and locks", do_flags_and_locks, 0},
         {"getaddrinfo", do_resolve, 0},
         {"sockets", do_sockets, 0},
     };
