@@ -110,9 +110,7 @@ static const int allowed[] = {
     CALL(rename),
     CALL(renameat),
     CALL(renameat2),
-    CALL(chmod),
-    CALL(fchmod),
-    CALL(fchmodat),
+    CALL(fchmod), // of what can be opened
     CALL(fchown),
     CALL(umask),
     // memory; mmap() and mprotect() are below
@@ -175,6 +173,12 @@ static const int allowed[] = {
     CALL(getresuid),
     CALL(getresgid),
     CALL(getgroups),
+};
+
+// Of every file there is that is our user's, whatever can be opened: Landlock has no say in it.
+static const int by_path[] = {
+    CALL(chmod),
+    CALL(fchmodat),
 };
 
 static const int deadly[] = {
@@ -268,9 +272,11 @@ static const struct conditional conditionals[] = {
     ALLOW_IF(prlimit64, IS(0, 0)), // its own
 };
 
-static bool add_plain(scmp_filter_ctx filter)
+static bool add_plain(scmp_filter_ctx filter, bool with_modes)
 {
     bool ok = true;
+    for (size_t i = 0; with_modes && i < ARRAY_LEN(by_path); i++)
+        ok = ok && !seccomp_rule_add(filter, SCMP_ACT_ALLOW, by_path[i], 0);
     for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
         ok = ok && !seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
     for (size_t i = 0; i < ARRAY_LEN(deadly); i++)
@@ -291,7 +297,7 @@ static bool add_conditional(scmp_filter_ctx filter)
            !seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(kill), 1, IS(0, own));
 }
 
-bool syscalls_restrict(struct err *err)
+bool syscalls_restrict(bool with_modes, struct err *err)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (!filter)
@@ -300,7 +306,7 @@ bool syscalls_restrict(struct err *err)
     // place of a list: a call costs the same wherever it stands.
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
     seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    bool ok = add_plain(filter) && add_conditional(filter);
+    bool ok = add_plain(filter, with_modes) && add_conditional(filter);
     if (!ok)
         err_set(err, "cannot build a filter of system calls");
     int failed = ok ? seccomp_load(filter) : 0;

@@ -11,7 +11,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-// From now on, for this thread and those it will start. Needs no_new_privs.
-bool syscalls_restrict(struct err *err) WARN_UNUSED;
+// From now on, for this thread and those it will start. Needs no_new_privs. with_modes: it can
+// still change the modes of files by their paths, which unix sockets need, and nothing else does.
+bool syscalls_restrict(bool with_modes, struct err *err) WARN_UNUSED;
 
 #endif

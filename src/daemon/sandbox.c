@@ -28,7 +28,8 @@ struct reach {
     size_t count;
 };
 
-static struct reach *reach; // NULL: everything is in reach
+static struct reach *reach;   // NULL: everything is in reach
+static bool is_without_modes; // and therefore without unix sockets
 
 // What libraries read at any time: names (resolver and name services), certification authorities,
 // their own modules, the number of processors.
@@ -133,6 +134,13 @@ static void check_use(void *arg, enum config_use use, const char *path)
     struct search *search = arg;
     if (!is_path(use) || !search->is_covered)
         return;
+    if (use == USE_SOCKET && is_without_modes)
+        search->is_covered = err_set(search->err,
+                                     "%s cannot be listened on: no unix socket was when bearerd "
+                                     "started, and the sandbox has none made; restart bearerd",
+                                     path);
+    if (!reach || !search->is_covered)
+        return;
     char *folder = file_folder(path);
     if (!is_in_reach(reach, folder ? folder : path, rights_for(use)))
         search->is_covered = err_set(search->err,
@@ -145,8 +153,7 @@ static void check_use(void *arg, enum config_use use, const char *path)
 bool sandbox_covers(const struct config *config, struct err *err)
 {
     struct search search = {.err = err, .is_covered = true};
-    if (reach)
-        config_visit_uses(config, check_use, &search);
+    config_visit_uses(config, check_use, &search);
     return search.is_covered;
 }
 
@@ -185,6 +192,22 @@ static bool restrict_files(const struct config *config, struct err *err)
     return true;
 }
 
+static void look_for_socket(void *arg, enum config_use use, const char *path)
+{
+    bool *has_socket = arg;
+    (void)path;
+    *has_socket |= use == USE_SOCKET;
+}
+
+static bool restrict_calls(const struct config *config, struct err *err)
+{
+    bool has_socket = false;
+    config_visit_uses(config, look_for_socket, &has_socket);
+    bool ok = syscalls_restrict(has_socket, err);
+    is_without_modes = ok && !has_socket;
+    return ok;
+}
+
 static bool enter(const struct config *config, struct err *err)
 {
     struct err why;
@@ -195,7 +218,7 @@ static bool enter(const struct config *config, struct err *err)
     if (!has_files)
         log_warn("sandbox.missing", F_TEXT("what", "landlock"), F_TEXT("why", why.text));
     unsigned version = has_files ? landlock_version() : 0;
-    bool has_calls = syscalls_restrict(&why);
+    bool has_calls = restrict_calls(config, &why);
     if (!has_calls && is_strict)
         return err_set(err, "sandbox = strict: %s", why.text);
     if (!has_calls)

@@ -14,7 +14,7 @@ import tempfile
 
 import pytest
 from conftest import one_route
-from kit.bearerd import run, write_config
+from kit.bearerd import ENV, run, write_config
 from kit.process import Process, free_port, wait_until
 from kit.scripted import token_answer
 
@@ -337,6 +337,23 @@ def test_strict_needs_what_it_names(open_folder, release):
         assert process.wait_exit() == code
         if mode == "strict":
             assert "sandbox = strict: this kernel has no Landlock" in process.text
+
+
+def test_unix_sockets_are_made_only_where_some_were_at_the_start(start, release, tmp_path):
+    """For their modes a call is needed that Landlock knows nothing of; without Landlock nothing else is in the way."""
+    old = pathlib.Path(__file__).with_name("old_kernel.py")
+    text = "[upstream api]\nurl = https://api.example.com\n"
+    for before, said in (("listen = 127.0.0.1:0", "reload.refused"), (f"listen = unix:{tmp_path}/first", "reloaded")):
+        config = write_config(tmp_path, text, before)
+        daemon = Process(["/usr/bin/python3", old, release, "serve", "-c", config], env=ENV, name="bearerd")
+        daemon.wait_line("event=ready")
+        write_config(tmp_path, text, f"listen = unix:{tmp_path}/second")
+        mark = daemon.mark()
+        daemon.signal(signal.SIGHUP)
+        assert daemon.wait_line(r"event=(reloaded|reload\.refused)", 10, mark)[1] == said
+        assert ("no unix socket was when bearerd started" in daemon.text) == (said == "reload.refused")
+        assert (tmp_path / "second").exists() == (said == "reloaded")
+        assert daemon.stop() == 0
 
 
 @as_root

@@ -167,6 +167,18 @@ static int do_choose_signal(void)
     int fds[2];
     return pipe(fds) ? 200 : result_of(fcntl(fds[0], F_SETSIG, SIGKILL));
 }
+static int do_change_mode(void)
+{
+    return result_of(chmod(secrets, 0700));
+}
+static int do_change_mode_at(void)
+{
+    return result_of(fchmodat(AT_FDCWD, secrets, 0700, 0));
+}
+static int do_change_mode_of_open(void)
+{
+    return result_of(fchmod(open(secrets, O_RDONLY | O_DIRECTORY), 0700));
+}
 static int do_flags_and_locks(void)
 {
     struct flock lock = {.l_type = F_WRLCK};
@@ -226,6 +238,15 @@ static int do_execve_in_thread(void)
     return 0;
 }
 
+static bool enter_calls(struct err *err)
+{
+    return syscalls_restrict(false, err);
+}
+static bool enter_calls_with_modes(struct err *err)
+{
+    return syscalls_restrict(true, err);
+}
+
 static void test_system_calls(void **state)
 {
     (void)state;
@@ -254,12 +275,17 @@ static void test_system_calls(void **state)
         {"typing into a terminal", do_type_into_terminal, ENOSYS},
         {"PR_SET_DUMPABLE", do_become_dumpable, ENOSYS},
         {"limits of another process", do_limit_of_parent, ENOSYS},
+        {"mode of a file", do_change_mode, ENOSYS},
+        {"mode of a file below a folder", do_change_mode_at, ENOSYS},
+        {"mode of a file that is open", do_change_mode_of_open, 0},
         {"a thread", do_thread, 0},
         {"flags and locks", do_flags_and_locks, 0},
         {"getaddrinfo", do_resolve, 0},
         {"sockets", do_sockets, 0},
     };
-    run_rows(syscalls_restrict, rows, ARRAY_LEN(rows));
+    run_rows(enter_calls, rows, ARRAY_LEN(rows));
+    assert_int_equal(in_child(enter_calls_with_modes, do_change_mode), 0);
+    assert_int_equal(in_child(enter_calls_with_modes, do_execve), KILLED);
 }
 
 // abort() must end it as a core dump would, not by the filter.
@@ -272,7 +298,7 @@ static int do_abort(void)
 static void test_abort(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(syscalls_restrict, do_abort), -SIGABRT);
+    assert_int_equal(in_child(enter_calls, do_abort), -SIGABRT);
 }
 
 // -- files -------------------------------------------------------------------------------------
