@@ -240,7 +240,8 @@ static const struct conditional conditionals[] = {
     // unknown, and libc goes back to clone().
     ALLOW_IF(clone, HAS_ALL(0, CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)),
     {CALL(clone), SCMP_ACT_KILL_PROCESS, HAS_NOT(0, CLONE_THREAD)},
-    // Nothing is ever both written to and executed.
+    // No memory is both written to and executed, and none that was written to becomes executable.
+    // Against a file that can be written to, mapped twice, there is no rule.
     ALLOW_IF(mmap, HAS_NOT(2, PROT_EXEC)),
     ALLOW_IF(mmap, HAS_NOT(2, PROT_WRITE)),
     ALLOW_IF(mprotect, HAS_NOT(2, PROT_EXEC)),
