@@ -129,6 +129,19 @@ struct search {
     bool is_covered;
 };
 
+// named: as the configuration has it.
+static void check_folder(struct search *search, enum config_use use, const char *path,
+                         const char *named)
+{
+    char *folder = file_folder(path);
+    if (!is_in_reach(reach, folder ? folder : path, rights_for(use)))
+        search->is_covered = err_set(search->err,
+                                     "%s lies in a folder that the sandbox keeps out of reach: it "
+                                     "was not in use when bearerd started; restart bearerd",
+                                     named);
+    mem_free(folder);
+}
+
 static void check_use(void *arg, enum config_use use, const char *path)
 {
     struct search *search = arg;
@@ -139,15 +152,12 @@ static void check_use(void *arg, enum config_use use, const char *path)
                                      "%s cannot be listened on: no unix socket was when bearerd "
                                      "started, and the sandbox has none made; restart bearerd",
                                      path);
-    if (!reach || !search->is_covered)
-        return;
-    char *folder = file_folder(path);
-    if (!is_in_reach(reach, folder ? folder : path, rights_for(use)))
-        search->is_covered = err_set(search->err,
-                                     "%s lies in a folder that the sandbox keeps out of reach: it "
-                                     "was not in use when bearerd started; restart bearerd",
-                                     path);
-    mem_free(folder);
+    char *real = realpath(path, NULL);
+    if (reach && search->is_covered)
+        check_folder(search, use, path, path);
+    if (reach && real && search->is_covered)
+        check_folder(search, use, real, path); // where a symbolic link leads
+    free(real);
 }
 
 bool sandbox_covers(const struct config *config, struct err *err)

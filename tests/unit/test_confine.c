@@ -305,6 +305,11 @@ static int enter_and_look(struct config *first, const char *second_text, const c
     return ok == !*expected && (ok || strstr(err.text, expected)) ? 0 : 13;
 }
 
+static void link_to(const char *name, const char *target)
+{
+    assert_int_equal(symlink(target, text_path(name)), 0);
+}
+
 static void test_later_configurations(void **state) // T-20
 {
     (void)state;
@@ -317,6 +322,8 @@ static void test_later_configurations(void **state) // T-20
         {"client_key = file:/srv/elsewhere/key", "/srv/elsewhere/key lies in a folder that the "
                                                  "sandbox keeps out of reach"},
         {"client_key = file:/key", "/key lies in a folder"},
+        {"client_key = file:inward", ""},
+        {"client_key = file:outward", "/outward lies in a folder"}, // a link to elsewhere
         {"listen = unix:socket", ""},
         {"listen = unix:/srv/elsewhere/socket", "/srv/elsewhere/socket lies in a folder"},
     };
@@ -326,6 +333,9 @@ static void test_later_configurations(void **state) // T-20
     char first_text[300];
     snprintf(first_text, sizeof first_text, "[proxy]\nlisten = unix:%s/first\n", text_folder);
     struct config *first = load(first_text);
+    text_write("key", "a-key-of-some-length");
+    link_to("inward", text_path("key"));
+    link_to("outward", "/root");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char text[300];
         int status;
@@ -338,6 +348,9 @@ static void test_later_configurations(void **state) // T-20
             fail_msg("%s: status %x", rows[i].line, (unsigned)status);
         text_remove("b.ini");
     }
+    text_remove("inward");
+    text_remove("outward");
+    text_remove("key");
     log_set_level(LOG_INFO);
     config_unref(first);
 }
