@@ -9,10 +9,13 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+
+#define FDS_BESIDE 64 // what a program needs to get as far as raising its own limit
 
 // Whoever may write to the file may do what we may. A group of ours, or root's, is let pass: where
 // every user has a group of his own, files come like that.
@@ -38,6 +41,43 @@ bool spawn_check(const char *path, struct err *err)
     return !is_open_to_others(&file) ||
            err_set(err, "cannot start %s: its group may write to it", path);
 }
+
+// -- the limit of open files -------------------------------------------------------------------
+
+static struct rlimit given; // what we were started with; rlim_max 0: not raised
+
+void spawn_raise_limit(void)
+{
+    struct rlimit most;
+    if (getrlimit(RLIMIT_NOFILE, &given) || given.rlim_cur >= given.rlim_max)
+        return;
+    most = given;
+    most.rlim_cur = most.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &most);
+}
+
+// As posix_spawn(), with the limit that we were given, or `needed` if that is more: programs that
+// use select() break when it is high. Ours is low meanwhile, which does no harm to what is open.
+static int spawn_limited(pid_t *out_pid, const char *path,
+                         const posix_spawn_file_actions_t *actions,
+                         const posix_spawnattr_t *attributes, char *const *argv, char *const *env,
+                         rlim_t needed)
+{
+    struct rlimit ours, low = given;
+    bool is_raised = given.rlim_max && !getrlimit(RLIMIT_NOFILE, &ours);
+    if (low.rlim_cur < needed)
+        low.rlim_cur = needed;
+    if (low.rlim_cur > low.rlim_max)
+        low.rlim_cur = low.rlim_max;
+    if (is_raised)
+        setrlimit(RLIMIT_NOFILE, &low);
+    int failed = posix_spawn(out_pid, path, actions, attributes, argv, env);
+    if (is_raised)
+        setrlimit(RLIMIT_NOFILE, &ours);
+    return failed;
+}
+
+// -- commands ----------------------------------------------------------------------------------
 
 static int set_up_ends(posix_spawn_file_actions_t *actions, const struct spawn_ends *ends)
 {
@@ -74,8 +114,8 @@ static int spawn(const char *const *argv, const char *const *env, const struct s
     posix_spawnattr_setpgroup(&attributes, 0);
     int failed = set_up_ends(&actions, ends);
     if (!failed)
-        failed = posix_spawn(out_pid, argv[0], &actions, &attributes, mem_unconst(argv),
-                             mem_unconst(env));
+        failed = spawn_limited(out_pid, argv[0], &actions, &attributes, mem_unconst(argv),
+                               mem_unconst(env), 0);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return failed;
@@ -135,7 +175,8 @@ static int spawn_with(const char *program, char *const *argv, char *const *env, 
     if (!failed)
         failed = posix_spawn_file_actions_addclosefrom_np(&actions, SPAWN_FD_FIRST + (int)count);
     if (!failed)
-        failed = posix_spawn(out_pid, program, &actions, &attributes, argv, env);
+        failed = spawn_limited(out_pid, program, &actions, &attributes, argv, env,
+                               SPAWN_FD_FIRST + count + FDS_BESIDE);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return failed;

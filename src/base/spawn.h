@@ -36,6 +36,10 @@ bool spawn_start(const char *const *argv, const char *const *env, const struct s
 bool spawn_program(const char *program, char *const *argv, char *const *env, const int *fds,
                    size_t fd_count, pid_t *out_pid, struct err *err) WARN_UNUSED;
 
+// For a process that does nothing else: takes as many descriptors as the hard limit lets it, and
+// gives what it starts from then on the limit of before.
+void spawn_raise_limit(void);
+
 // Of a process that is not reaped yet, so that the number is its own: kills it and all of its
 // group.
 void spawn_kill(pid_t pid);
