@@ -155,8 +155,11 @@ static bool explain(const char *what, struct err *err)
         return err_set(err, "cannot start %s: its arguments are too long", what);
     if (errno == EAGAIN)
         return err_set(err, "cannot start %s: another command is still being started", what);
-    return err_set(
-        err, "cannot start %s: the process that starts commands is gone; restart bearerd", what);
+    if (errno == EPIPE || errno == ECONNRESET)
+        return err_set(err,
+                       "cannot start %s: the process that starts commands is gone; restart bearerd",
+                       what);
+    return err_errno(err, "cannot start %s", what);
 }
 
 static bool make_line(int line[2], const char *what, struct err *err)
@@ -197,7 +200,8 @@ int helper_restart(const int *fds, size_t fd_count, const char *const *env, stru
     bool ok = true;
     for (size_t at = 0; ok && at < fd_count; at += HELPER_FDS_MAX) {
         size_t rest = fd_count - at;
-        ok = ask(HELPER_LEND, NULL, NULL, fds + at, rest < HELPER_FDS_MAX ? rest : HELPER_FDS_MAX);
+        ok = ask(at ? HELPER_LEND : HELPER_LEND_FIRST, NULL, NULL, fds + at,
+                 rest < HELPER_FDS_MAX ? rest : HELPER_FDS_MAX);
     }
     ok = ok && ask(HELPER_RESTART, NULL, env, &line[1], 1);
     return end_of(line, ok, what, err);

@@ -18,7 +18,8 @@
 
 enum { HELPER_LINE, HELPER_INPUT, HELPER_ERRORS, HELPER_OUTPUT, HELPER_FDS }; // OUTPUT: may be none
 
-enum helper_kind { HELPER_COMMAND, HELPER_LEND, HELPER_RESTART, HELPER_REFRESH };
+// LEND_FIRST: what was lent before, for a start that never came, is given back.
+enum helper_kind { HELPER_COMMAND, HELPER_LEND_FIRST, HELPER_LEND, HELPER_RESTART, HELPER_REFRESH };
 
 struct helper_head {
     uint32_t kind, arg_count, env_count;
@@ -27,6 +28,7 @@ struct helper_head {
 // helper_successor.c, the helper's side of a restart: takes what is lent, for the next start.
 void successor_init(void);
 void successor_lend(const int *fds, size_t count);
+void successor_give_back(void);
 bool successor_start(const struct helper_setup *setup, const char *const *env, pid_t *out_pid,
                      struct err *err) WARN_UNUSED;
 

@@ -133,7 +133,7 @@ static bool is_sound(const struct request *request)
     case HELPER_REFRESH:
         return !head->arg_count && !head->env_count && !request->fd_count;
     default:
-        return head->kind == HELPER_LEND && request->fd_count;
+        return (head->kind == HELPER_LEND || head->kind == HELPER_LEND_FIRST) && request->fd_count;
     }
 }
 
@@ -224,7 +224,9 @@ static size_t take_request(const struct request *request)
             refuse(request->fds[HELPER_LINE]);
         return 1;
     }
-    if (request->head.kind == HELPER_LEND) {
+    if (request->head.kind == HELPER_LEND_FIRST)
+        successor_give_back();
+    if (request->head.kind == HELPER_LEND_FIRST || request->head.kind == HELPER_LEND) {
         successor_lend(request->fds, request->fd_count);
         return request->fd_count;
     }

@@ -36,6 +36,14 @@ void successor_lend(const int *fds, size_t count)
         }
 }
 
+void successor_give_back(void)
+{
+    for (size_t i = 0; i < successor.count; i++)
+        close(successor.fds[i]);
+    successor.count = 0;
+    successor.is_broken = false;
+}
+
 static bool start(const struct helper_setup *setup, const char *const *env, pid_t *out_pid,
                   struct err *err)
 {
@@ -56,9 +64,6 @@ bool successor_start(const struct helper_setup *setup, const char *const *env, p
                      struct err *err)
 {
     bool ok = start(setup, env, out_pid, err);
-    for (size_t i = 0; i < successor.count; i++)
-        close(successor.fds[i]);
-    successor.count = 0;
-    successor.is_broken = false;
+    successor_give_back();
     return ok;
 }

@@ -441,6 +441,40 @@ static void test_successor(void **state)
     }
 }
 
+// Descriptors were lent, and then the request itself could not be sent.
+static void test_successor_that_was_never_started(void **state)
+{
+    (void)state;
+    struct err err = {""};
+    int ends[2];
+    char text[64];
+    const int fds[] = {STDERR_FILENO, STDERR_FILENO};
+    char *much = mem_alloc(200001);
+    memset(much, 'x', 200000);
+    assert_int_equal(helper_restart(fds, 2, ARGV(much), &err), -1);
+    assert_string_equal(err.text, "cannot start a successor: its arguments are too long");
+    mem_free(much);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    int line = restart(ends[1], 1, ARGV("GOOD=told"));
+    close(ends[1]);
+    assert_int_equal(hear(line).outcome, HELPER_STARTED);
+    read_text(ends[0], text, sizeof text);
+    assert_string_equal(text, "1 told kept 600");
+    assert_int_equal(send(line, "!", 1, 0), 1);
+    assert_int_equal(hear(line).outcome, HELPER_SIGNALLED);
+    close(line);
+    close(ends[0]);
+}
+
+static void test_a_descriptor_that_cannot_be_sent(void **state)
+{
+    (void)state;
+    struct err err = {""};
+    const struct spawn_ends ends = {999, -1, STDERR_FILENO}; // nobody has opened it
+    assert_int_equal(helper_run(ARGV("/bin/true"), NULL, &ends, &err), -1);
+    assert_string_equal(err.text, "cannot start /bin/true: Bad file descriptor");
+}
+
 static void test_successor_is_refused(void **state)
 {
     (void)state;
@@ -599,6 +633,8 @@ int main(int argc, char **argv)
         WITH_HELPER(test_helper_dies),
         cmocka_unit_test(test_it_ends_with_its_master),
         RESTARTABLE(test_successor),
+        RESTARTABLE(test_successor_that_was_never_started),
+        WITH_HELPER(test_a_descriptor_that_cannot_be_sent),
         RESTARTABLE(test_successor_is_refused),
         RESTARTABLE(test_successor_lives_on),
         cmocka_unit_test(test_successor_with_too_many),
