@@ -15,28 +15,35 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-// Moves *at behind the quote that closes. False: there is none.
-static bool take_quoted(const char **at, struct buf *word)
+static bool is_too_long(struct err *err)
+{
+    return err_set(err, "the command line is too long");
+}
+
+// Moves *at behind the quote that closes.
+static bool take_quoted(const char **at, struct buf *word, struct err *err)
 {
     char quote = *(*at)++;
     for (; **at && **at != quote; (*at)++) {
         if (quote == '"' && **at == '\\' && (*at)[1])
             (*at)++;
         if (!buf_append_char(word, **at))
-            return false;
+            return is_too_long(err);
     }
-    return *(*at) != '\0' && (*at)++ != NULL;
+    if (!**at)
+        return err_set(err, "the closing %c is missing", quote);
+    ++*at;
+    return true;
 }
 
 static bool take_word(const char **at, struct buf *word, struct err *err)
 {
     while (**at && !is_blank(**at))
         if (**at == '\'' || **at == '"') {
-            char quote = **at;
-            if (!take_quoted(at, word))
-                return err_set(err, "the closing %c is missing", quote);
+            if (!take_quoted(at, word, err))
+                return false;
         } else if (!buf_append_char(word, *(*at)++)) {
-            return err_set(err, "the command line is too long");
+            return is_too_long(err);
         }
     return true;
 }

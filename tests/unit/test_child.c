@@ -496,6 +496,16 @@ static void test_argv(void **state)
     for (size_t i = 0; i < 900; i++)
         memcpy(many + 2 * i, "a ", 3);
     assert_null(child_argv_parse(many, NULL));
+    struct err long_one = {""};
+    char *quoted = mem_alloc(70001);
+    memset(quoted, 'x', 70000);
+    quoted[0] = quoted[69999] = '"';
+    assert_null(child_argv_parse(quoted, &long_one)); // whose quotes are as they should be
+    assert_string_equal(long_one.text, "the command line is too long");
+    quoted[100] = '\0';
+    assert_null(child_argv_parse(quoted, &long_one));
+    assert_string_equal(long_one.text, "the closing \" is missing");
+    mem_free(quoted);
 }
 
 static bool settle(void *arg, struct err *err)
