@@ -19,10 +19,10 @@
 
 // Whoever may write to the file may do what we may. A group of ours, or root's, is let pass: where
 // every user has a group of his own, files come like that.
-static bool is_open_to_others(const struct stat *file)
+static bool is_open_to_group(const struct stat *file)
 {
     bool is_own_group = file->st_gid == 0 || file->st_gid == getegid();
-    return (file->st_mode & S_IWOTH) || ((file->st_mode & S_IWGRP) && !is_own_group);
+    return (file->st_mode & S_IWGRP) && !is_own_group;
 }
 
 bool spawn_check(const char *path, struct err *err)
@@ -38,7 +38,7 @@ bool spawn_check(const char *path, struct err *err)
         return err_set(err, "cannot start %s: it belongs to another user", path);
     if (file.st_mode & S_IWOTH)
         return err_set(err, "cannot start %s: everybody may write to it", path);
-    return !is_open_to_others(&file) ||
+    return !is_open_to_group(&file) ||
            err_set(err, "cannot start %s: its group may write to it", path);
 }
 
