@@ -27,6 +27,7 @@ struct helper_head {
 
 // helper_successor.c, the helper's side of a restart: takes what is lent, for the next start.
 void successor_init(void);
+void successor_keep_ambient(void); // from commands; once rights have settled
 void successor_lend(const int *fds, size_t count);
 void successor_give_back(void);
 bool successor_start(const struct helper_setup *setup, const char *const *env, pid_t *out_pid,

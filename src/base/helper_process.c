@@ -351,6 +351,7 @@ void helper_live(int socket, const struct helper_setup *setup)
     if (ok && (helper.signals < 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) ||
                prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1)))
         ok = err_errno(&failure, "cannot prepare the process that starts commands");
+    successor_keep_ambient();
     spawn_raise_limit(); // a successor's descriptors are here twice for a moment
     (void)!send(socket, &failure, sizeof failure, MSG_NOSIGNAL);
     if (!ok)

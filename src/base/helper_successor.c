@@ -10,12 +10,14 @@
 #include "base/env.h"
 #include "base/helper_private.h"
 #include "base/log.h"
+#include "base/rights.h"
 
 static struct {
     char program[PATH_MAX];
     int fds[HELPER_LENT_MAX];
     size_t count;
-    bool is_broken; // some were too many
+    bool is_broken;   // some were too many
+    uint64_t ambient; // capabilities that a service manager gave the program, not its commands
 } successor;
 
 // Our own path as it is now: once the file is replaced, the link to it says "(deleted)".
@@ -23,6 +25,11 @@ void successor_init(void)
 {
     ssize_t len = readlink("/proc/self/exe", successor.program, sizeof successor.program - 1);
     successor.program[len > 0 ? len : 0] = '\0';
+}
+
+void successor_keep_ambient(void)
+{
+    successor.ambient = rights_take_ambient();
 }
 
 void successor_lend(const int *fds, size_t count)
@@ -54,8 +61,10 @@ static bool start(const struct helper_setup *setup, const char *const *env, pid_
     if (successor.is_broken)
         return err_set(err, "cannot start a successor: more than %zu sockets", HELPER_LENT_MAX);
     char **whole = env_list(env);
+    rights_give_ambient(successor.ambient);
     bool ok = spawn_program(successor.program, setup->restart_argv, whole, successor.fds,
                             successor.count, out_pid, err);
+    (void)rights_take_ambient();
     mem_free(whole);
     return ok;
 }

@@ -130,6 +130,23 @@ bool rights_become(const struct rights_user *user, bool keep_bind, struct err *e
            err_set(err, "user %u can still become root again", (unsigned)user->uid);
 }
 
+uint64_t rights_take_ambient(void)
+{
+    uint64_t taken = 0;
+    for (unsigned cap = 0; cap < 64; cap++)
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, (unsigned long)cap, 0, 0) == 1)
+            taken |= UINT64_C(1) << cap;
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    return taken;
+}
+
+void rights_give_ambient(uint64_t taken)
+{
+    for (unsigned cap = 0; cap < 64; cap++)
+        if (taken >> cap & 1)
+            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, (unsigned long)cap, 0, 0);
+}
+
 bool rights_drop(bool keep_bind, struct err *err)
 {
     struct capabilities now = {0}, wanted = {0};

@@ -255,6 +255,7 @@ def low_port():
 
 
 @as_root
+@pytest.mark.xdist_group("low_port")  # one after the other: they would choose the same
 def test_user_and_a_low_port(token_server, upstream, open_folder, release):
     """From root to nobody, with a port that only root may have, a secret, a store, a socket, and a hook of nobody's."""
     nobody = pwd.getpwnam("nobody")
@@ -299,6 +300,40 @@ def test_user_and_a_low_port(token_server, upstream, open_folder, release):
         assert not (private / "socket").exists()
     finally:
         process.kill()
+
+
+@as_root
+@pytest.mark.xdist_group("low_port")  # one after the other: they would choose the same
+def test_a_right_of_the_service_is_none_of_its_commands(token_server, upstream, open_folder, release):
+    """AmbientCapabilities= of systemd, and no user: the port is bearerd's and its successor's, the hook has nothing."""
+    nobody = pwd.getpwnam("nobody")
+    os.chown(open_folder, nobody.pw_uid, nobody.pw_gid)
+    hook, mark, port = open_folder / "hook", open_folder / "mark", low_port()
+    hook.write_text(f"#!/bin/sh\ngrep Cap /proc/self/status >{mark}.new\nmv {mark}.new {mark}\n")
+    hook.chmod(0o755)
+    server = token_server(*[token_answer(f"token-{n}", 3600) for n in range(3)])
+    text = one_route(server.credential(on_token_update=hook, required="yes"), upstream.url)
+    config = write_config(open_folder, text, f"listen = 127.0.0.1:{port}")
+    os.chown(config, nobody.pw_uid, nobody.pw_gid)
+    low = ["--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service"]
+    ids = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    process = Process(["setpriv", *ids, *low, release, "serve", "-c", config], env=ENV, name="bearerd")
+    pids = [process.pid]
+    try:
+        process.wait_line("event=ready")
+        for _ in range(2):
+            wait_until(mark.exists, what="the hook ran")
+            rights = dict(line.split() for line in mark.read_text().splitlines())
+            assert [int(rights[name], 16) for name in ("CapPrm:", "CapEff:", "CapAmb:")] == [0, 0, 0]
+            assert int(status_of(pids[-1])["CapEff"], 16) == BIND
+            mark.unlink()
+            if len(pids) == 1:
+                os.kill(pids[0], signal.SIGUSR2)
+                pids.append(int(process.wait_line(r"event=upgraded pid=(\d+)", 30)[1]))
+    finally:
+        for pid in pids[1:]:
+            os.kill(pid, signal.SIGTERM)
+        process.stop()
 
 
 @as_root
