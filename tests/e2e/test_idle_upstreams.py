@@ -2,6 +2,7 @@
 """Upstream connections that wait to be used again: whatever comes on one of them, or ends it, is noticed when it
 happens, so that no request meets it. Asked with POST, which is never sent twice."""
 import os
+import contextlib
 import socket
 import ssl
 import struct
@@ -39,7 +40,8 @@ def one_byte(sock):
 
 def stray_and_close(sock):
     sock.sendall(STRAY)
-    close(sock)
+    with contextlib.suppress(OSError):  # the proxy may have reset the connection by now
+        close(sock)
 
 
 def close_notify(sock):
