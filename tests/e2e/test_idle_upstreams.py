@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Upstream connections that wait to be used again: whatever comes on one of them, or ends it, is noticed when it
 happens, so that no request meets it. Asked with POST, which is never sent twice."""
-import os
 import contextlib
+import os
 import socket
 import ssl
 import struct
