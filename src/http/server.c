@@ -19,6 +19,8 @@
 
 #define ACCEPTS_PER_TURN 32
 #define TICK_MS          1000
+#define WEIGHED_RUNS     64
+#define PARKED_PAYS      32
 
 // libmicrohttpd's own limits, beyond those of ours that a configuration may set and change: a day
 // of keep-alive, a million connections.
@@ -47,6 +49,18 @@ static bool server_has_work(struct server *server)
     return MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0;
 }
 
+// Being suspended costs a request as much as being asked after in PARKED_PAYS runs, so that the
+// busier a worker is, and the more requests a run has to do with, the more may be parked.
+static void server_weigh_parking(struct server *server)
+{
+    if (!server->parses_in_place || ++server->weighed_runs < WEIGHED_RUNS)
+        return;
+    size_t pays = (size_t)server->weighed_asks * PARKED_PAYS / WEIGHED_RUNS;
+    pays = pays < PARKED_MAX ? pays : PARKED_MAX;
+    server->parked_max = pays > PARKED_MIN ? pays : PARKED_MIN;
+    server->weighed_runs = server->weighed_asks = 0;
+}
+
 static void on_run(struct task *task)
 {
     struct server *server = CONTAINER_OF(task, struct server, run_task);
@@ -55,6 +69,7 @@ static void on_run(struct task *task)
         server->runs_owed--;
     MHD_run(server->daemon);
     server->given_count = 0; // it has looked at all
+    server_weigh_parking(server);
     if (server->reserve.count < server->reserve.wanted)
         reserve_fill(&server->reserve); // before others take what was closed
     if (server_has_work(server))
@@ -379,7 +394,7 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
     *server = (struct server){.loop = loop, .config = *config, .ops = ops, .arg = arg};
     server->parses_in_place = !strncmp(MHD_get_version(), "0.", 2);
     server->chunks_are_loose = strverscmp(MHD_get_version(), "1.0.10") < 0;
-    server->parked_max = server->parses_in_place ? PARKED_MAX : 0; // tried with 0.9.75 alone
+    server->parked_max = server->parses_in_place ? PARKED_MIN : 0; // tried with 0.9.75 alone
     reserve_init(&server->reserve, config->spare_fds);
     list_init(&server->listeners);
     list_init(&server->conns);

@@ -41,7 +41,8 @@ struct server {
     struct list suspended;   // of struct req, oldest first
     // Requests that wait for their answer without being suspended, and what they make necessary:
     // libmicrohttpd then always says that there is work, so what it has to go on with is counted.
-    size_t parked_count, parked_max; // requests that wait without being suspended
+    size_t parked_count, parked_max;     // requests that wait without being suspended
+    unsigned weighed_runs, weighed_asks; // since parked_max was reckoned: of the library; requests
     struct timer park_timer;
     unsigned runs_owed;
     const struct req *open_head; // the last that began in this run, unless it is complete
@@ -129,7 +130,8 @@ static inline struct req *req_of(struct request *request)
 // server.c
 #define SWEEP_MS   100
 #define PARK_MS    10
-#define PARKED_MAX 64
+#define PARKED_MIN 16
+#define PARKED_MAX 1024
 #define HEAD_READS 8 // a head of the whole pool takes about as many
 void server_want_run(struct server *server);
 void server_add_connection(struct server *server, bool is_unix, int fd); // takes fd

@@ -98,11 +98,12 @@ void req_suspend(struct req *req)
 
 // Until the answer is known. Being suspended costs three system calls, so at first a request is
 // parked: libmicrohttpd 0.9.75 keeps its connection among the ready ones, and asks again on each
-// run. That is good for a few, and for a short while.
+// run. That is good for a few (see server_weigh_parking()), and for a short while.
 static void req_await_reply(struct req *req)
 {
     struct server *server = req->server;
     uint64_t now = loop_now_ms(server->loop);
+    server->weighed_asks += !req->is_parked;
     if (req->is_parked && now - req->suspended_ms < PARK_MS)
         return;
     if (req->is_parked || server->parked_count >= server->parked_max) {
