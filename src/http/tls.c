@@ -13,8 +13,6 @@ void tls_apply(void *easy, const struct tls_options *options)
     curl_easy_setopt(
         easy, CURLOPT_SSLVERSION,
         (long)(options->is_13_only ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2));
-    // A session that is resumed is not verified again: an authority that was taken out would go on.
-    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     // Those of the file and no others: the system's folder would be searched as well; and with a
     // folder nothing of what was parsed is kept for the next request, which takes 20 ms and more.
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
@@ -37,4 +35,6 @@ void tls_forget_authorities(void *easy, uint64_t age_max_s)
 {
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT,
                      (long)(age_max_s < CA_KEPT_S ? age_max_s : CA_KEPT_S));
+    // A session that is resumed is not verified again: an authority that was taken out would go on.
+    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 }
