@@ -17,7 +17,8 @@ struct tls_options {                  // borrowed
 
 // easy: a CURL *.
 void tls_apply(void *easy, const struct tls_options *options);
-// Authorities that were parsed longer ago are read again, and after a minute in any case.
+// Authorities that were parsed longer ago are read again, and after a minute in any case; and no
+// session that older ones verified is resumed.
 void tls_forget_authorities(void *easy, uint64_t age_max_s);
 
 #endif

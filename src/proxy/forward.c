@@ -13,6 +13,7 @@
 #define KEEP_MEM_MAX                                                                               \
     ((size_t)64 * 1024) // buffers up to this stay with the object for the next request
 #define ENOUGH_TO_SEND ((size_t)48 * 1024)
+#define PUT_OFF_MAX    8
 
 void forward_fail(struct forward *forward, enum forward_error error, const char *why)
 {
@@ -218,6 +219,7 @@ static void forward_flush_later(struct forward *forward)
     if (forward->out_is_over || forward->out.len - forward->out_sent >= ENOUGH_TO_SEND) {
         task_cancel(&forward->task);
         forward->has_grown = false;
+        forward->put_off = 0;
         forward_flush_soon(forward);
         if (forward->wants_room) // not told from inside the call that could not give all it had
             loop_defer(forward->loop, &forward->task);
@@ -231,11 +233,14 @@ static void on_turn_end(struct task *task)
     struct forward *forward = CONTAINER_OF(task, struct forward, task);
     if (forward->phase != FORWARD_HEAD && forward->phase != FORWARD_BODY)
         return;
-    if (forward->has_grown) { // there may be more where that came from
+    // There may be more where that came from; but one who never stops shall not be held up.
+    if (forward->has_grown && forward->put_off < PUT_OFF_MAX) {
         forward->has_grown = false;
+        forward->put_off++;
         loop_defer(forward->loop, task);
         return;
     }
+    forward->put_off = 0;
     forward_flush_soon(forward);
     if (!forward->is_broken)
         forward_offer_room(forward);
@@ -492,6 +497,7 @@ void forward_end(struct forward *forward)
     forward->wants_room = forward->wants_data = forward->was_cut = forward->was_retried = false;
     forward->is_broken = forward->out_is_dropped = forward->awaits_head = false;
     forward->has_grown = false;
+    forward->put_off = 0;
     forward->interim_count = 0;
     forward->response.keep_alive = false;
 }

@@ -82,6 +82,7 @@ struct forward {
     bool out_is_over; // the request's last byte is in out
     bool wants_room;
     bool has_grown;     // out has, since `task` looked last
+    unsigned put_off;   // how often it has waited for more
     bool is_chunked;    // request body framing
     bool is_head;       // method is HEAD
     bool is_idempotent; // RFC 9110 9.2.2

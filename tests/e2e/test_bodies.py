@@ -516,8 +516,8 @@ def data_segments(sock):
     return struct.unpack_from("=I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192), 152)[0]
 
 
-def test_head_and_body_that_came_together_go_on_together(simple, upstream):
-    """In one write, which on loopback is one segment: each more costs both sides as much as all the rest of a request."""
+def segments_counted(upstream):
+    """The list to which the upstream adds, with each request, how many have come on its connection."""
     counts = []
 
     def answer(exchange):
@@ -526,6 +526,12 @@ def test_head_and_body_that_came_together_go_on_together(simple, upstream):
         exchange.answer()
 
     upstream.on = answer
+    return counts
+
+
+def test_head_and_body_that_came_together_go_on_together(simple, upstream):
+    """In one write, which on loopback is one segment: each more costs both sides as much as all the rest of a request."""
+    counts = segments_counted(upstream)
     with simple("workers = 1").client() as client:
         assert client.ask().status == 200  # gets the token
         for _ in range(3):
@@ -541,14 +547,7 @@ def unsent(sock):
 
 def test_pieces_of_a_body_that_lie_ready_go_on_together(simple, upstream):
     """libmicrohttpd reads 8 KiB at a time; the upstream gets the pieces of a body of 40 in one write, not in five."""
-    counts = []
-
-    def answer(exchange):
-        exchange.read_body()
-        counts.append(data_segments(exchange.connection.sock))
-        exchange.answer()
-
-    upstream.on = answer
+    counts = segments_counted(upstream)
     daemon = simple("workers = 1")
     with daemon.client() as client:
         assert client.ask().status == 200  # gets the token
