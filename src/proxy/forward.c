@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// See forward.h. The request is kept in `out` while it may have to be sent again: a pooled
-// connection can turn out dead with the first write. Once more than buffer_max would have to be
-// held, what was sent is dropped, and with it the second try. Invariant: the lease is out or waited
-// for exactly in LEASING, HEAD, BODY and SWITCHED.
+// See forward.h. The request is kept in `out` while it may have to be sent again
+// (forward_resend.c). Once more than buffer_max would have to be held, what was sent is dropped,
+// and with it the second try. Invariant: the lease is out or waited for exactly in LEASING, HEAD,
+// BODY and SWITCHED.
 #include "proxy/forward.h"
 
 #include <string.h>
@@ -35,7 +35,6 @@ void forward_release(struct forward *forward)
 
 // -- sending -----------------------------------------------------------------------------------
 
-static bool forward_renew_head(struct forward *forward);
 static void forward_flush_soon(struct forward *forward);
 static void forward_flush_later(struct forward *forward);
 
@@ -47,7 +46,7 @@ static void forward_await_link(struct forward *forward)
                 forward->is_queued ? limits->queue_timeout_ms : limits->connect_timeout_ms);
 }
 
-static void forward_open(struct forward *forward, bool wants_fresh)
+void forward_open(struct forward *forward, bool wants_fresh)
 {
     forward->lease.wants_fresh = wants_fresh;
     forward->phase = FORWARD_LEASING;
@@ -66,34 +65,9 @@ static void forward_open(struct forward *forward, bool wants_fresh)
     }
 }
 
-// The connection broke before any byte of the response. A pooled one may have been closed by the
-// upstream while the request was on its way: try once more on a new one, if sending twice does no
-// harm.
-void forward_broke(struct forward *forward, const char *why)
-{
-    bool is_silent = !forward->in.len && !forward->interim_count;
-    bool may_retry = forward->lease.is_reused && !forward->was_retried && is_silent &&
-                     forward->out_is_held && (forward->is_idempotent || !forward->out_sent);
-    if (!may_retry) {
-        forward_fail(forward, FORWARD_CLOSED, why);
-        return;
-    }
-    if (forward->head_is_once && !forward_renew_head(forward)) {
-        forward_fail(forward, FORWARD_CLOSED, why);
-        return;
-    }
-    log_debug("upstream.retried", F_TEXT("why", why));
-    forward->was_retried = true;
-    forward->is_broken = false;
-    lease_end(&forward->lease, false);
-    forward->out_sent = 0;
-    forward->awaits_head = false;
-    forward_open(forward, true);
-}
-
 // The head bears the access token: no copy of it may stay behind the buffer's end, which no later
 // wipe would reach.
-static void forward_drop_head(struct forward *forward, size_t len)
+void forward_drop_head(struct forward *forward, size_t len)
 {
     buf_consume(&forward->out, len);
     if (forward->head_len)
@@ -418,67 +392,11 @@ void forward_start(struct forward *forward, struct pool *pool,
     forward_open(forward, false);
 }
 
-static void buf_recycle(struct buf *buf)
+void forward_recycle(struct buf *buf)
 {
     if (buf->cap > KEEP_MEM_MAX)
         buf_fini(buf);
     buf_clear(buf);
-}
-
-bool forward_may_resend(const struct forward *forward)
-{
-    return forward->phase == FORWARD_BODY && forward->out_is_held && forward->out_is_over &&
-           forward->out_sent == forward->out.len;
-}
-
-// What is behind the head goes out of the way of a new one.
-static struct buf *forward_lift_body(struct forward *forward)
-{
-    forward_drop_head(forward, forward->head_len);
-    struct buf empty = forward->held;
-    forward->held = forward->out;
-    forward->out = empty;
-    forward->out.max = forward->held.max;
-    buf_clear(&forward->out);
-    return &forward->out;
-}
-
-static void forward_put_back_body(struct forward *forward)
-{
-    forward->head_len = forward->out.len;
-    if (!buf_append(&forward->out, buf_str(&forward->held)))
-        log_error("upstream.buffer_full"); // cannot happen: the ceiling is twice a head and a body
-    mem_wipe(forward->held.ptr, forward->held.len);
-    buf_recycle(&forward->held);
-}
-
-// For the second try on a new connection. False: there is no head for it.
-static bool forward_renew_head(struct forward *forward)
-{
-    bool ok = forward->ops->on_retry(forward, forward_lift_body(forward));
-    forward_put_back_body(forward);
-    return ok;
-}
-
-struct buf *forward_resend_head(struct forward *forward)
-{
-    struct str unused;
-    if (!forward_take_whole(forward, &unused)) {
-        forward->response.keep_alive = false; // the rest of its body is still to come
-        forward_release(forward);
-    }
-    buf_clear(&forward->in);
-    forward->in_at = 0;
-    forward->interim_count = 0;
-    return forward_lift_body(forward);
-}
-
-void forward_resend(struct forward *forward)
-{
-    forward_put_back_body(forward);
-    forward->out_sent = 0;
-    forward->was_retried = forward->awaits_head = false;
-    forward_open(forward, false);
 }
 
 void forward_end(struct forward *forward)
@@ -489,8 +407,8 @@ void forward_end(struct forward *forward)
     task_cancel(&forward->task);
     // The access token was in the head; one that was never sent has no length yet.
     mem_wipe(forward->out.ptr, forward->head_len ? forward->head_len : forward->out.len);
-    buf_recycle(&forward->out);
-    buf_recycle(&forward->in);
+    forward_recycle(&forward->out);
+    forward_recycle(&forward->in);
     buf_clear(&forward->trailers);
     forward->phase = FORWARD_OFF;
     forward->out_sent = forward->in_at = forward->head_len = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What forward.c (the connection, the request), forward_head.c (the response head) and
-// forward_body.c (the response body) share; nobody else includes this.
+// What forward.c (the connection, the request), forward_resend.c (the request once more),
+// forward_head.c (the response head) and forward_body.c (the response body) share; nobody else
+// includes this.
 #ifndef PROXY_FORWARD_PRIVATE_H
 #define PROXY_FORWARD_PRIVATE_H
 
@@ -8,6 +9,12 @@
 
 #define READ_SIZE ((size_t)16 * 1024)
 
+// Takes a connection of the pool, a new one if asked, and sends what is in `out`.
+void forward_open(struct forward *forward, bool wants_fresh);
+// Takes the first len bytes, which hold the head, out of `out` without a trace.
+void forward_drop_head(struct forward *forward, size_t len);
+// Empties a buffer; its memory stays for the next request unless it is large.
+void forward_recycle(struct buf *buf);
 // The leg is over without a response.
 void forward_fail(struct forward *forward, enum forward_error error, const char *why);
 // The connection broke before a response: once more on another one, or forward_fail().
