@@ -102,7 +102,9 @@ static struct lease *pool_take_waiting(struct pool *pool, bool is_fresh)
 
 static void pool_trim_idle(struct pool *pool)
 {
-    while (pool->count.idle > pool->config.idle_max) {
+    size_t foreseen = pool->count.announced;
+    size_t max = foreseen > pool->config.idle_max ? foreseen : pool->config.idle_max;
+    while (pool->count.idle > max) {
         pool->count.idle--;
         member_close(CONTAINER_OF(pool->idle.prev, struct member, place));
     }
@@ -183,8 +185,33 @@ bool lease_is_queued(const struct lease *lease)
     return pool_queue_len(lease->pool) > 0;
 }
 
+void lease_announce(struct pool *pool, struct lease *lease)
+{
+    if (lease->pool)
+        return;
+    lease->pool = pool;
+    lease->is_announced = true;
+    const struct pool_counts *count = &pool->count;
+    size_t claims = ++pool->count.announced + count->waiting;
+    // Once: if it does not come up, taking the lease is what tries again.
+    if (count->idle + count->connecting < claims && pool_total(pool) < pool->config.connections_max)
+        pool_connect(pool);
+}
+
+static void lease_renounce(struct lease *lease)
+{
+    struct pool *pool = lease->pool;
+    if (!lease->is_announced)
+        return;
+    lease->is_announced = false;
+    pool->count.announced--;
+    if (pool->count.idle > pool->config.idle_max)
+        loop_defer(pool->loop, &pool->handover_task); // not yet: it may be about to be taken
+}
+
 enum lease_result lease_take(struct pool *pool, struct lease *lease)
 {
+    lease_renounce(lease);
     lease->pool = pool;
     lease->link = NULL;
     struct member *member = lease->wants_fresh ? NULL : pool_take_idle(pool);
@@ -206,6 +233,7 @@ void lease_end(struct lease *lease, bool is_reusable)
     struct pool *pool = lease->pool;
     if (!pool)
         return;
+    lease_renounce(lease);
     lease->pool = NULL;
     if (!lease->link) {
         if (list_is_linked(&lease->queue_link)) {

@@ -25,7 +25,7 @@ struct pool_config {
 struct pool *pool_new(struct loop *loop, struct link_context *context,
                       const struct pool_config *config) WARN_UNUSED;
 struct pool *pool_ref(struct pool *pool);
-void pool_unref(struct pool *pool); // the last: no lease may be out or waiting; NULL is fine
+void pool_unref(struct pool *pool); // the last: all leases are over; NULL is fine
 // Are these connections what the configuration asks for, its limits apart?
 bool pool_fits(const struct pool *pool, const struct pool_config *config) WARN_UNUSED;
 void pool_limit(struct pool *pool, const struct pool_config *config); // takes over its limits
@@ -35,7 +35,8 @@ struct lease {
     struct list queue_link;
     struct pool *pool;
     struct link *link; // while it is out
-    bool is_reused;    // has carried requests before
+    bool is_announced; // will be taken
+    bool is_reused;    // the link was idle before
     bool wants_fresh;  // only a connection that is new
     // Exactly one of both, later, from the loop; only if lease_take() said LEASE_LATER.
     void (*on_link)(struct lease *lease);
@@ -43,6 +44,10 @@ struct lease {
     // While it is out.
     void (*on_ready)(struct lease *lease, bool is_hangup);
 };
+
+// It will be taken soon: a connection that it will need is opened now, if there is room. Does
+// nothing for a lease that is announced, waiting or out.
+void lease_announce(struct pool *pool, struct lease *lease);
 
 enum lease_result {
     LEASE_NOW,    // lease->link is set
@@ -52,11 +57,11 @@ enum lease_result {
 enum lease_result lease_take(struct pool *pool, struct lease *lease) WARN_UNUSED;
 // Of one that waits: until somebody gives a connection back, since no more may be opened?
 bool lease_is_queued(const struct lease *lease);
-// Ends the lease or the wait for it. is_reusable: the link is exactly between two messages.
+// Ends the lease, or the wait for it, or what was announced. is_reusable: the link is exactly between two messages.
 void lease_end(struct lease *lease, bool is_reusable);
 
 struct pool_counts {
-    size_t idle, in_use, connecting, waiting;
+    size_t idle, in_use, connecting, waiting, announced;
     uint64_t connects; // since the start
 };
 struct pool_counts pool_count(const struct pool *pool);

@@ -89,6 +89,11 @@ static bool exchange_prove(struct exchange *exchange, struct inject_input *input
     return ok;
 }
 
+static struct pool *exchange_pool(const struct exchange *exchange)
+{
+    return exchange->proxy->pools[exchange->choice.upstream->index];
+}
+
 static void exchange_start_forward(struct exchange *exchange, const struct inject_input *input)
 {
     struct request *request = exchange->request;
@@ -100,8 +105,7 @@ static void exchange_start_forward(struct exchange *exchange, const struct injec
         .head_is_once = exchange->sent.is_bound, // a proof is (RFC 9449 11.1)
         .may_switch = exchange->offer.len > 0,
     };
-    forward_start(&exchange->forward, exchange->proxy->pools[exchange->choice.upstream->index],
-                  &forward);
+    forward_start(&exchange->forward, exchange_pool(exchange), &forward);
     request_accept(request);
 }
 
@@ -181,6 +185,16 @@ static void exchange_start_token_timer(struct exchange *exchange)
                     config_of(exchange)->token_timeout_ms);
 }
 
+// The upstream is as far away as the authorization server: both are connected to at once.
+static void exchange_await_token(struct exchange *exchange, size_t slot)
+{
+    exchange->waiting_slot = slot;
+    bool is_coming = view_wait(exchange->proxy->view, slot, &exchange->waiter);
+    exchange_start_token_timer(exchange);
+    if (is_coming)
+        forward_announce(&exchange->forward, exchange_pool(exchange));
+}
+
 void exchange_get_tokens(struct exchange *exchange)
 {
     const struct config_route *route = exchange->choice.route;
@@ -189,9 +203,7 @@ void exchange_get_tokens(struct exchange *exchange)
     for (size_t i = 0; i < count; i++) {
         tokens[i] = view_get(exchange->proxy->view, route->slots[i]->index);
         if (!tokens[i]) {
-            exchange->waiting_slot = route->slots[i]->index;
-            view_wait(exchange->proxy->view, exchange->waiting_slot, &exchange->waiter);
-            exchange_start_token_timer(exchange);
+            exchange_await_token(exchange, route->slots[i]->index);
             return;
         }
     }

@@ -377,6 +377,12 @@ struct buf *forward_head(struct forward *forward, const struct forward_limits *l
     return &forward->out;
 }
 
+void forward_announce(struct forward *forward, struct pool *pool)
+{
+    if (forward->phase == FORWARD_OFF)
+        lease_announce(pool, &forward->lease);
+}
+
 void forward_start(struct forward *forward, struct pool *pool,
                    const struct forward_request *request)
 {
@@ -401,8 +407,7 @@ void forward_recycle(struct buf *buf)
 
 void forward_end(struct forward *forward)
 {
-    if (forward->phase != FORWARD_OFF && forward->phase != FORWARD_OVER)
-        lease_end(&forward->lease, false);
+    lease_end(&forward->lease, false);
     timer_disarm(&forward->timer);
     task_cancel(&forward->task);
     // The access token was in the head; one that was never sent has no length yet.

@@ -109,6 +109,9 @@ struct forward {
 void forward_init(struct forward *forward, struct loop *loop, const struct forward_ops *ops);
 void forward_fini(struct forward *forward);
 
+// There will be a request to that pool's upstream, though its head cannot be written yet: its
+// connection comes up meanwhile.
+void forward_announce(struct forward *forward, struct pool *pool);
 // The request head goes into forward_head()'s buffer, then forward_start() sends it.
 struct buf *forward_head(struct forward *forward, const struct forward_limits *limits);
 struct forward_request {

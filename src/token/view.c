@@ -94,7 +94,7 @@ static bool is_held_off(const struct view_entry *entry, uint64_t now_ms)
     return entry->failure && now_ms < entry->failure->retry_at_ms;
 }
 
-void view_wait(struct view *view, size_t slot, struct view_waiter *waiter)
+bool view_wait(struct view *view, size_t slot, struct view_waiter *waiter)
 {
     struct view_entry *entry = &view->entries[slot];
     assert(!list_is_linked(&waiter->link));
@@ -104,10 +104,11 @@ void view_wait(struct view *view, size_t slot, struct view_waiter *waiter)
         // Answered here: requests that hammer a broken slot must not hammer the keeper as well.
         list_append(&view->held, &waiter->link);
         loop_defer(view->loop, &view->held_task);
-        return;
+        return false;
     }
     list_append(&entry->waiters, &waiter->link);
     view_ask(view, slot);
+    return true;
 }
 
 static bool is_newer(const struct token *token, uint64_t generation)

@@ -42,8 +42,8 @@ void view_retire(struct view *view); // the same on the view's own thread
 // Tells the keeper, once per token, that the slot is in use; and that it is due when it is.
 const struct token *view_get(struct view *view, size_t slot);
 // Waits for the next token or failure of the slot, and asks the keeper for one. While the keeper
-// holds off after a failure, the answer is that failure, at the end of the turn.
-void view_wait(struct view *view, size_t slot, struct view_waiter *waiter);
+// holds off after a failure, the answer is that failure, at the end of the turn; false then.
+bool view_wait(struct view *view, size_t slot, struct view_waiter *waiter);
 // The upstream refused the token of this generation (401): waits for a newer one, or for the word
 // that there is none. The keeper sees to it that refusals do not become a storm of token requests.
 void view_wait_newer(struct view *view, size_t slot, uint64_t generation,

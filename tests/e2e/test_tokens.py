@@ -143,6 +143,40 @@ def test_T03_a_long_lifetime_is_cached(start, token_server, upstream, told):
     assert set(upstream.tokens()) == {"a"}
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_the_upstream_is_connected_to_while_the_token_is_fetched(start, token_server, scripted, certs, tls):
+    """The token comes only once the upstream has a connection, so that this one cannot have waited for it."""
+    upstream = scripted(certs=certs if tls else None)
+
+    def behind_the_connection(exchange):
+        wait_until(lambda: upstream.connections == 4, 10, "a connection for each who waits")
+        send_json(exchange, token_answer("one"))
+
+    server = token_server(behind_the_connection)
+    trust = f"ca_file = {certs.ca}" if tls else ""
+    daemon = start(one_route(server.credential(), upstream.url, upstream=trust), "workers = 1")
+    answers = ask_at_once(daemon, ["/x"] * 4)
+    assert [answer.status for answer in answers] == [200] * 4
+    assert {request.connection for request in upstream.requests} == {1, 2, 3, 4}
+    assert upstream.connections == 4
+
+
+def test_a_connection_that_was_opened_in_vain_serves_the_next(start, token_server, upstream):
+    """The client goes while the token is on its way; while the slot is broken, no more are opened."""
+    failing = threading.Event()
+
+    def then(exchange):
+        wait_until(lambda: upstream.connections == 1, 10, "the connection")
+        failing.set()
+        exchange.answer("400 Bad Request", b'{"error": "invalid_scope"}')
+
+    server = token_server(then)
+    daemon = start(one_route(server.credential(), upstream.url), "workers = 1")
+    assert [daemon.ask().status for _ in range(5)] == [502] * 5
+    assert failing.is_set() and len(server.requests) == 1
+    assert upstream.connections == 1 and not upstream.requests
+
+
 def test_T08_a_slow_token_endpoint_does_not_stop_who_has_a_token(start, token_server, upstream):
     reached, go_on = threading.Event(), threading.Event()
 
