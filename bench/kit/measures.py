@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What is measured: each function takes the scene and one scenario, and returns rows for the report. Peers take turns
-within each round and the order changes, so that what else the machine does meets all of them alike."""
+within each round, which are short and many, and the order changes, so that what else the machine does meets all of
+them alike."""
 import dataclasses
+import random
 import statistics
 
 from kit import load
@@ -19,16 +21,18 @@ class Row:
     values: dict  # for goals and plots: name: number
 
 
-def median_and_range(values, form="{:.2f}"):
-    values = sorted(values)
-    return f"{form.format(statistics.median(values))} ({form.format(values[0])}–{form.format(values[-1])})"
+def median_and_spread(values, form="{:.2f}"):
+    """The spread is what the middle half of the values covers."""
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    return f"{form.format(median)} ({form.format(low)}–{form.format(high)})"
 
 
 def turns(scene, servers, rounds, once):
     """{server name: [once(server) of each round]}"""
     samples = {server.name: [] for server in servers}
-    for number in range(rounds):
-        for server in servers if number % 2 == 0 else reversed(servers):
+    order = random.Random(0)  # the same in every run
+    for _ in range(rounds):
+        for server in order.sample(servers, len(servers)):
             samples[server.name].append(once(server))
     return samples
 
@@ -74,14 +78,14 @@ def requests(scene, scenario):
         if not scenario.get("is_post"):
             scene.check(server, scenario["target"])
         ask(server, 1)  # connections and caches warm up
-    samples = turns(scene, servers, options.rounds, once)
+    samples = turns(scene, servers, options.turns, once)
     return [requests_row(scenario, server.peer, samples) for server in servers]
 
 
 def requests_row(scenario, peer, samples):
     mine = samples[peer.name]
     figures = {
-        "CPU, µs": median_and_range([sample["cpu_us"] for sample in mine]),
+        "CPU, µs": median_and_spread([sample["cpu_us"] for sample in mine]),
         "requests/s": f"{statistics.median(sample['per_second'] for sample in mine):,.0f}",
         "core used": f"{statistics.median(sample['busy'] for sample in mine):.0%}",
         "CPU against nginx": "",
@@ -92,7 +96,7 @@ def requests_row(scenario, peer, samples):
         if other != peer.name:
             values[f"against {other}"] = statistics.median(ratios(samples, peer.name, baseline=other))
     if BASELINE in samples and peer.name != BASELINE:
-        figures["CPU against nginx"] = f"**{median_and_range(ratios(samples, peer.name))}**"
+        figures["CPU against nginx"] = f"**{median_and_spread(ratios(samples, peer.name))}**"
     return Row(scenario["title"], peer.title, figures, values)
 
 
@@ -105,7 +109,7 @@ def latency(scene, scenario):
     gauge = scene.servers.get(BASELINE) or servers[0]
     count, took = load.wrk(gauge.port, target, connections, 2, scene.load_core)
     rate = count / took * scenario["share"]
-    seconds = max(4, 2 * options.seconds)
+    seconds = 4 * options.seconds
 
     def timed(port, path, fields=()):
         times = load.h2load(port, path, connections, rate, seconds, scene.load_core, scene.folder, fields)
@@ -129,7 +133,7 @@ def latency(scene, scenario):
         values = {}
         for share, name in names.items():
             added = [mine[share] - base[share] for mine, base in zip(samples[server.name], direct)]
-            figures[f"{name} added, µs"] = median_and_range(added, "{:,.0f}")
+            figures[f"{name} added, µs"] = median_and_spread(added, "{:,.0f}")
             values[name] = statistics.median(added)
         rows.append(Row(scenario["title"], server.peer.title, figures, values))
     return rows
@@ -169,8 +173,8 @@ def bulk(scene, scenario):
                 values[f"cpu against {other}"] = statistics.median(ratios(samples, server.name, baseline=other))
                 values[f"rate against {other}"] = statistics.median(ratios(samples, server.name, "rate", other))
         figures = {
-            "MiB/s": median_and_range([sample["rate"] / 2**20 for sample in mine], "{:,.0f}"),
-            "CPU, ms per GiB": median_and_range([sample["cpu_us"] / 1000 for sample in mine], "{:,.0f}"),
+            "MiB/s": median_and_spread([sample["rate"] / 2**20 for sample in mine], "{:,.0f}"),
+            "CPU, ms per GiB": median_and_spread([sample["cpu_us"] / 1000 for sample in mine], "{:,.0f}"),
             "peak memory, MiB": f"{values['peak'] / 1024:.1f}",
         }
         rows.append(Row(scenario["title"], server.peer.title, figures, values))
@@ -237,14 +241,14 @@ def routes(scene, scenario):
         count, _ = load.wrk(server.port, scenario["target"], scenario["connections"], options.seconds, scene.load_core)
         return {"cpu_us": (server.cpu_us() - before) / count}
 
-    samples = turns(scene, servers, options.rounds + 2, once)
+    samples = turns(scene, servers, options.turns, once)
     rows = []
     first = servers[0].name
     for server in servers:
         each = ratios(samples, server.name, baseline=first)
         figures = {
-            "CPU, µs": median_and_range([sample["cpu_us"] for sample in samples[server.name]]),
-            "against the first": f"**{median_and_range(each, '{:.3f}')}**" if server.name != first else "",
+            "CPU, µs": median_and_spread([sample["cpu_us"] for sample in samples[server.name]]),
+            "against the first": f"**{median_and_spread(each, '{:.3f}')}**" if server.name != first else "",
             "memory, MiB": f"{server.memory_kib() / 1024:.1f}",
         }
         rows.append(Row(scenario["title"], server.name, figures, {"ratio": statistics.median(each)}))
@@ -274,12 +278,12 @@ def second_core(scene, scenario):
             count, _ = load.wrk(server.port, scenario["target"], scenario["connections"], scene.options.seconds, both)
             return {"cpu_us": (server.cpu_us() - before) / count}
 
-        samples = turns(scene, servers, scene.options.rounds, once)
+        samples = turns(scene, servers, scene.options.turns, once)
         gain = [2 * one["cpu_us"] / two["cpu_us"] for one, two in zip(samples["1"], samples["2"])]
         figures = {
-            "CPU with one worker, µs": median_and_range([sample["cpu_us"] for sample in samples["1"]]),
-            "with two": median_and_range([sample["cpu_us"] for sample in samples["2"]]),
-            "capacity of two": f"**{median_and_range(gain)}**",
+            "CPU with one worker, µs": median_and_spread([sample["cpu_us"] for sample in samples["1"]]),
+            "with two": median_and_spread([sample["cpu_us"] for sample in samples["2"]]),
+            "capacity of two": f"**{median_and_spread(gain)}**",
         }
         rows.append(Row(scenario["title"], peer.title, figures, {"gain": statistics.median(gain)}))
         for server in servers:
@@ -305,7 +309,7 @@ def stampede(scene, scenario):
         crowd.leave()
         scene.stop(server)
     scene.ask_authorization_server("/set?delay=0&ttl=3600")
-    figures = {"last answer after, ms": median_and_range(longest, "{:.0f}"), "token requests": str(max(asked))}
+    figures = {"last answer after, ms": median_and_spread(longest, "{:.0f}"), "token requests": str(max(asked))}
     values = {"last_ms": statistics.median(longest), "asked": max(asked), "delay_ms": scenario["delay"] * 1000}
     return [Row(scenario["title"], peer.title, figures, values)]
 
@@ -336,7 +340,7 @@ def renewal(scene, scenario):
     figures = {"renewals": str(len(moments) - 1)}
     for name, each in both.items():
         figures[f"{name} seconds"] = str(len(each))
-        figures[f"slowest of each, {name}, µs"] = median_and_range(each, "{:,.0f}")
+        figures[f"slowest of each, {name}, µs"] = median_and_spread(each, "{:,.0f}")
     return [Row(scenario["title"], peer.title, figures, {"inside": max(inside), "outside": max(outside)})]
 
 

@@ -66,10 +66,12 @@ def report(options, scenarios, peers, results, versions, plots):
         "# Benchmark results",
         "",
         "Made by `scripts/bench`; docs/performance.md says how to read it. CPU is user and system time of all of the",
-        "proxy's threads per request. Figures are medians, with the range of the rounds; ratios are taken round by round.",
+        "proxy's threads per request. Figures are medians, with what the middle half of the rounds covers; ratios are",
+        "taken round by round.",
         "",
         f"* Machine: {machine()}. The proxy has one of them, load generator and upstream have another.",
-        f"* {options.rounds} rounds of {options.seconds} s; token of {TOKEN_LEN} bytes; answers of {BODY_LEN} bytes.",
+        f"* {options.turns} rounds of {options.seconds} s for CPU per request, {options.rounds} for the rest; token of"
+        f" {TOKEN_LEN} bytes; answers of {BODY_LEN} bytes. Of the machine's time its host took {options.stolen:.0%}.",
         *(f"* {peer.title}: {versions[peer.name]}" for peer in peers),
     ]
     reached = goals(results)

@@ -57,7 +57,8 @@ enum lease_result {
 enum lease_result lease_take(struct pool *pool, struct lease *lease) WARN_UNUSED;
 // Of one that waits: until somebody gives a connection back, since no more may be opened?
 bool lease_is_queued(const struct lease *lease);
-// Ends the lease, or the wait for it, or what was announced. is_reusable: the link is exactly between two messages.
+// Ends the lease, or the wait for it, or what was announced. is_reusable: the link is exactly
+// between two messages.
 void lease_end(struct lease *lease, bool is_reusable);
 
 struct pool_counts {
