@@ -8,12 +8,15 @@
 
 #include "base/log.h"
 
+#define OLD_MS 1000
+
 struct member {        // a link and its place in the pool
     struct list place; // in pool->idle or pool->connecting; unlinked while out on a lease
     struct pool *pool;
     struct link *link;
     struct lease *lease;
     uint64_t idle_since_ms;
+    bool has_carried; // requests
 };
 
 struct pool {
@@ -36,10 +39,15 @@ static void member_close(struct member *member)
     mem_free(member);
 }
 
-static void member_lease(struct member *member, struct lease *lease, bool is_reused)
+static void member_lease(struct member *member, struct lease *lease)
 {
+    // One that was opened ahead is as good as new, unless so long ago that the upstream may have
+    // given it up.
+    bool has_aged =
+        member->idle_since_ms && loop_now_ms(member->pool->loop) - member->idle_since_ms >= OLD_MS;
     lease->link = member->link;
-    lease->is_reused = is_reused;
+    lease->is_reused = member->has_carried || has_aged;
+    member->has_carried = true;
     member->lease = lease;
     member->pool->count.in_use++;
 }
@@ -134,7 +142,7 @@ static void on_connect(struct link *link, enum link_error error, const char *why
             lease->on_failed(lease, error, why);
         pool_connect_for_waiting(pool);
     } else if (lease) {
-        member_lease(member, lease, false);
+        member_lease(member, lease);
         lease->on_link(lease);
     } else {
         pool_keep_idle(pool, member);
@@ -216,7 +224,7 @@ enum lease_result lease_take(struct pool *pool, struct lease *lease)
     lease->link = NULL;
     struct member *member = lease->wants_fresh ? NULL : pool_take_idle(pool);
     if (member) {
-        member_lease(member, lease, true);
+        member_lease(member, lease);
         return LEASE_NOW;
     }
     list_append(&pool->waiting, &lease->queue_link);
@@ -262,7 +270,7 @@ static void on_handover(struct task *task)
     struct pool *pool = CONTAINER_OF(task, struct pool, handover_task);
     struct lease *lease;
     while (pool->count.idle && (lease = pool_take_waiting(pool, false))) {
-        member_lease(pool_take_idle(pool), lease, true);
+        member_lease(pool_take_idle(pool), lease);
         lease->on_link(lease);
     }
     pool_connect_for_waiting(pool); // for those who want a fresh one: an idle one makes room

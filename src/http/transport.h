@@ -36,7 +36,7 @@ struct lease {
     struct pool *pool;
     struct link *link; // while it is out
     bool is_announced; // will be taken
-    bool is_reused;    // the link was idle before
+    bool is_reused;    // the link may have been given up by the upstream: it is not new
     bool wants_fresh;  // only a connection that is new
     // Exactly one of both, later, from the loop; only if lease_take() said LEASE_LATER.
     void (*on_link)(struct lease *lease);
