@@ -177,6 +177,23 @@ def test_a_connection_that_was_opened_in_vain_serves_the_next(start, token_serve
     assert upstream.connections == 1 and not upstream.requests
 
 
+@pytest.mark.parametrize("delay, status, asked", [(0, 502, 1), (1.5, 200, 2)], ids=["at once", "late"])
+def test_a_connection_that_waited_long_may_have_been_given_up(start, token_server, scripted, delay, status, asked):
+    """Opened while the token was fetched, and closed by the upstream when the request comes: only one that waited for a
+    while before is a reason to ask again."""
+    upstream = scripted(lambda exchange: exchange.close() if exchange.connection.number == 1 else exchange.answer())
+
+    def behind_the_connection(exchange):
+        wait_until(lambda: upstream.connections == 1, 10, "the connection")
+        time.sleep(delay)
+        send_json(exchange, token_answer("one"))
+
+    server = token_server(behind_the_connection)
+    daemon = start(one_route(server.credential(), upstream.url), "workers = 1")
+    assert daemon.ask().status == status
+    assert len(upstream.requests) == asked
+
+
 def test_T08_a_slow_token_endpoint_does_not_stop_who_has_a_token(start, token_server, upstream):
     reached, go_on = threading.Event(), threading.Event()
 
