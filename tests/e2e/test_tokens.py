@@ -162,19 +162,22 @@ def test_the_upstream_is_connected_to_while_the_token_is_fetched(start, token_se
 
 
 def test_a_connection_that_was_opened_in_vain_serves_the_next(start, token_server, upstream):
-    """The client goes while the token is on its way; while the slot is broken, no more are opened."""
-    failing = threading.Event()
+    """The token is refused once the connection is there. While the slot is held off no more are opened, and a request
+    whose token can be had uses that one."""
 
-    def then(exchange):
+    def refuse(exchange):
         wait_until(lambda: upstream.connections == 1, 10, "the connection")
-        failing.set()
         exchange.answer("400 Bad Request", b'{"error": "invalid_scope"}')
 
-    server = token_server(then)
-    daemon = start(one_route(server.credential(), upstream.url), "workers = 1")
-    assert [daemon.ask().status for _ in range(5)] == [502] * 5
-    assert failing.is_set() and len(server.requests) == 1
+    broken, sound = token_server(refuse), token_server(token_answer("one"))
+    credentials = broken.credential("broken") + sound.credential("sound")
+    routes = two_routes(credentials, upstream.url, "credential = broken", "credential = sound")
+    daemon = start(routes, "workers = 1")
+    assert [daemon.ask(target="/one").status for _ in range(5)] == [502] * 5
+    assert len(broken.requests) == 1
     assert upstream.connections == 1 and not upstream.requests
+    assert daemon.ask(target="/two").status == 200
+    assert upstream.connections == 1 and upstream.last.token == "one"
 
 
 @pytest.mark.parametrize("delay, status, asked", [(0, 502, 1), (1.5, 200, 2)], ids=["at once", "late"])
