@@ -2,7 +2,7 @@
 // See forward.h. The request is kept in `out` while it may have to be sent again
 // (forward_resend.c). Once more than buffer_max would have to be held, what was sent is dropped,
 // and with it the second try. Invariant: the lease is out or waited for exactly in LEASING, HEAD,
-// BODY and SWITCHED.
+// BODY and SWITCHED, and announced in OFF only.
 #include "proxy/forward.h"
 
 #include <string.h>

@@ -3,6 +3,7 @@
 import base64
 import concurrent.futures
 import re
+import socket
 import threading
 import time
 
@@ -145,7 +146,8 @@ def test_T03_a_long_lifetime_is_cached(start, token_server, upstream, told):
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_the_upstream_is_connected_to_while_the_token_is_fetched(start, token_server, scripted, certs, tls):
-    """The token comes only once the upstream has a connection, so that this one cannot have waited for it."""
+    """The token comes only once each who waits has a connection, so that none can have waited for it; and keepalive,
+    which is about what nobody waits for, closes none of them."""
     upstream = scripted(certs=certs if tls else None)
 
     def behind_the_connection(exchange):
@@ -153,17 +155,25 @@ def test_the_upstream_is_connected_to_while_the_token_is_fetched(start, token_se
         send_json(exchange, token_answer("one"))
 
     server = token_server(behind_the_connection)
-    trust = f"ca_file = {certs.ca}" if tls else ""
-    daemon = start(one_route(server.credential(), upstream.url, upstream=trust), "workers = 1")
+    settings = "keepalive = 1\n" + (f"ca_file = {certs.ca}" if tls else "")
+    daemon = start(one_route(server.credential(), upstream.url, upstream=settings), "workers = 1")
     answers = ask_at_once(daemon, ["/x"] * 4)
     assert [answer.status for answer in answers] == [200] * 4
     assert {request.connection for request in upstream.requests} == {1, 2, 3, 4}
     assert upstream.connections == 4
 
 
+def connections_until_now(upstream):
+    """Of others. Connections are accepted in the order they were made, and this one is the last."""
+    with socket.create_connection(("127.0.0.1", upstream.port), 10) as last:
+        last.sendall(b"GET /last HTTP/1.1\r\n\r\n")
+        assert last.recv(1 << 16)
+        return upstream.connections - 1
+
+
 def test_a_connection_that_was_opened_in_vain_serves_the_next(start, token_server, upstream):
-    """The token is refused once the connection is there. While the slot is held off no more are opened, and a request
-    whose token can be had uses that one."""
+    """The token is refused once the connection is there, and a request whose token can be had uses it. While the slot
+    is held off none is opened for it."""
 
     def refuse(exchange):
         wait_until(lambda: upstream.connections == 1, 10, "the connection")
@@ -173,11 +183,14 @@ def test_a_connection_that_was_opened_in_vain_serves_the_next(start, token_serve
     credentials = broken.credential("broken") + sound.credential("sound")
     routes = two_routes(credentials, upstream.url, "credential = broken", "credential = sound")
     daemon = start(routes, "workers = 1")
-    assert [daemon.ask(target="/one").status for _ in range(5)] == [502] * 5
-    assert len(broken.requests) == 1
+    assert daemon.ask(target="/one").status == 502
     assert upstream.connections == 1 and not upstream.requests
     assert daemon.ask(target="/two").status == 200
     assert upstream.connections == 1 and upstream.last.token == "one"
+    upstream.drop_connections()
+    assert [daemon.ask(target="/one").status for _ in range(5)] == [502] * 5
+    assert len(broken.requests) == 1
+    assert connections_until_now(upstream) == 1
 
 
 @pytest.mark.parametrize("delay, status, asked", [(0, 502, 1), (1.5, 200, 2)], ids=["at once", "late"])
