@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Connections and the life of libmicrohttpd on our loop. It runs in external epoll mode: its epoll
-// descriptor is one of our watches, and it is run once at the end of each turn that gave it reason
-// to. Sockets are accepted here (several listeners, any address family) and handed over. Traps of
+// Connections and the life of libmicrohttpd on our loop (server_run.c: when it runs). Sockets are
+// accepted here (several listeners, any address family) and handed over. Traps of
 // the library that this file and its siblings step round are named where they do.
 #include "http/server.h"
 
@@ -18,87 +17,11 @@
 #include "http/server_private.h"
 
 #define ACCEPTS_PER_TURN 32
-#define TICK_MS          1000
-#define WEIGHED_RUNS     64
-#define PARKED_PAYS      32
 
 // libmicrohttpd's own limits, beyond those of ours that a configuration may set and change: a day
 // of keep-alive, a million connections.
 #define LIBRARY_TIMEOUT_S       93600
 #define LIBRARY_CONNECTIONS_MAX 1000001
-
-void server_want_run(struct server *server)
-{
-    loop_defer(server->loop, &server->run_task);
-}
-
-void server_owe_runs(struct server *server, unsigned count)
-{
-    if (server->runs_owed < count)
-        server->runs_owed = count;
-}
-
-static bool server_has_work(struct server *server)
-{
-    if (server->open_head) // it takes another read or more
-        server_owe_runs(server, HEAD_READS);
-    if (server->parked_count && !server->runs_owed)
-        return false; // what that overlooks waits for the park timer
-    // Connections are edge-triggered inside: what was not consumed is remembered there only.
-    MHD_UNSIGNED_LONG_LONG timeout_ms;
-    return MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0;
-}
-
-// Being suspended costs a request as much as being asked after in PARKED_PAYS runs, so that the
-// busier a worker is, and the more requests a run has to do with, the more may be parked.
-static void server_weigh_parking(struct server *server)
-{
-    if (!server->parses_in_place || ++server->weighed_runs < WEIGHED_RUNS)
-        return;
-    size_t pays = (size_t)server->weighed_asks * PARKED_PAYS / WEIGHED_RUNS;
-    pays = pays < PARKED_MAX ? pays : PARKED_MAX;
-    server->parked_max = pays > PARKED_MIN ? pays : PARKED_MIN;
-    server->weighed_runs = server->weighed_asks = 0;
-}
-
-static void on_run(struct task *task)
-{
-    struct server *server = CONTAINER_OF(task, struct server, run_task);
-    server->open_head = NULL;
-    if (server->runs_owed)
-        server->runs_owed--;
-    MHD_run(server->daemon);
-    server->given_count = 0; // it has looked at all
-    server_weigh_parking(server);
-    if (server->reserve.count < server->reserve.wanted)
-        reserve_fill(&server->reserve); // before others take what was closed
-    if (server_has_work(server))
-        server_want_run(server);
-}
-
-static void on_epoll_ready(struct watch *watch, unsigned ready)
-{
-    (void)ready;
-    server_want_run(CONTAINER_OF(watch, struct server, epoll_watch));
-}
-
-// Those that have been parked for long are asked once more, and are suspended then.
-static void on_park_timer(struct timer *timer)
-{
-    struct server *server = CONTAINER_OF(timer, struct server, park_timer);
-    if (!server->parked_count)
-        return;
-    server_want_run(server);
-    timer_start(server->loop, timer, PARK_MS);
-}
-
-static void on_tick(struct timer *timer)
-{
-    struct server *server = CONTAINER_OF(timer, struct server, tick_timer);
-    reserve_fill(&server->reserve);
-    server_want_run(server);
-    timer_start(server->loop, timer, TICK_MS);
-}
 
 // -- connections -------------------------------------------------------------------------------
 
@@ -394,28 +317,21 @@ struct server *server_new(struct loop *loop, const struct server_config *config,
     *server = (struct server){.loop = loop, .config = *config, .ops = ops, .arg = arg};
     server->parses_in_place = !strncmp(MHD_get_version(), "0.", 2);
     server->chunks_are_loose = strverscmp(MHD_get_version(), "1.0.10") < 0;
-    server->parked_max = server->parses_in_place ? PARKED_MIN : 0; // tried with 0.9.75 alone
     reserve_init(&server->reserve, config->spare_fds);
     list_init(&server->listeners);
     list_init(&server->conns);
     list_init(&server->newcomers);
     list_init(&server->suspended);
     list_init(&server->spare);
-    task_init(&server->run_task, on_run);
-    timer_init(&server->tick_timer, on_tick);
     timer_init(&server->sweep_timer, on_sweep);
-    timer_init(&server->park_timer, on_park_timer);
-    server->epoll_watch.on_ready = on_epoll_ready;
+    server_init_runs(server);
     server->daemon = server_start_daemon(server);
     if (!server->daemon) {
         err_set(err, "libmicrohttpd %s did not start", MHD_get_version());
         goto fail;
     }
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    if (!info || !watch_start(loop, &server->epoll_watch, info->epoll_fd, LOOP_READ, err))
+    if (!server_start_runs(server, err))
         goto fail;
-    timer_start(loop, &server->tick_timer, TICK_MS);
     return server;
 fail:
     server_free(server);
@@ -464,10 +380,8 @@ void server_free(struct server *server)
         req->is_gone = true;
         req_resume(req);
     }
-    watch_stop(server->loop, &server->epoll_watch);
-    timer_stop(server->loop, &server->tick_timer);
+    server_stop_runs(server);
     timer_stop(server->loop, &server->sweep_timer);
-    timer_stop(server->loop, &server->park_timer);
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
     task_cancel(&server->run_task);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What server.c (connections, the library's life), server_drain.c (how accepting ends),
-// server_request.c (a request comes in), server_head.c (what it says) and server_reply.c (its
-// answer goes out) share with their smaller siblings; nobody else includes this.
+// What server.c (connections, the library's life), server_run.c (when it runs), server_drain.c (how
+// accepting ends), server_request.c (a request comes in), server_head.c (what it says) and
+// server_reply.c (its answer goes out) share with their smaller siblings; nobody else includes
+// this.
 #ifndef HTTP_SERVER_PRIVATE_H
 #define HTTP_SERVER_PRIVATE_H
 
@@ -31,19 +32,18 @@ struct server {
     struct reserve reserve;
     bool is_out_of_resources; // accept failed for want of descriptors or memory
     struct watch epoll_watch; // libmicrohttpd's own epoll descriptor
-    struct task run_task;
-    struct timer tick_timer;  // libmicrohttpd's inactivity limits want a run now and then
     struct timer sweep_timer; // arms the watches of connections suspended for a while
     struct list listeners;
     struct list conns;
-    struct list newcomers;   // see server_admit.c; empty without a crowd
-    uint64_t turned_away_ms; // when that was last said
-    struct list suspended;   // of struct req, oldest first
-    // Requests that wait for their answer without being suspended, and what they make necessary:
-    // libmicrohttpd then always says that there is work, so what it has to go on with is counted.
+    struct list newcomers;               // see server_admit.c; empty without a crowd
+    uint64_t turned_away_ms;             // when that was last said
+    struct list suspended;               // of struct req, oldest first
     size_t parked_count, parked_max;     // requests that wait without being suspended
     unsigned weighed_runs, weighed_asks; // since parked_max was reckoned: of the library; requests
-    struct timer park_timer;
+    struct timer park_timer, again_timer;
+    struct list answered; // of parked requests: their replies are queued before the next run
+    struct task run_task;
+    struct timer tick_timer; // libmicrohttpd's inactivity limits want a run now and then
     unsigned runs_owed;
     const struct req *open_head; // the last that began in this run, unless it is complete
     struct list spare;           // of struct req, kept for the next request
@@ -117,7 +117,7 @@ struct req {
     struct MHD_Response *queued;   // libmicrohttpd's from then on
     size_t trailer_len;            // bytes of its trailer fields
     int status;
-    struct list suspended_link; // in server->suspended, or in server->spare
+    struct list suspended_link; // in server->suspended, server->answered or server->spare
     uint64_t suspended_ms;      // or parked
     struct watch gone_watch; // the client's descriptor while the connection is suspended for long
 };
@@ -128,18 +128,23 @@ static inline struct req *req_of(struct request *request)
 }
 
 // server.c
-#define SWEEP_MS   100
-#define PARK_MS    10
-#define PARKED_MIN 16
-#define PARKED_MAX 1024
-#define HEAD_READS 8 // a head of the whole pool takes about as many
-void server_want_run(struct server *server);
+#define SWEEP_MS 100
 void server_add_connection(struct server *server, bool is_unix, int fd); // takes fd
-void server_owe_runs(struct server *server, unsigned count);             // behind the one under way
 void conn_init(struct conn *conn, struct server *server, int fd);
 void conn_fini(struct conn *conn);
 void conn_break(const struct conn *conn); // so that no reply under way can look whole
 void conn_reset(const struct conn *conn); // the same, and what was sent of it is dropped
+
+// server_run.c
+#define PARK_MS    10
+#define PARKED_MIN 16
+#define PARKED_MAX 1024
+#define HEAD_READS 8 // a head of the whole pool takes about as many
+void server_init_runs(struct server *server);
+bool server_start_runs(struct server *server, struct err *err) WARN_UNUSED; // the daemon is there
+void server_stop_runs(struct server *server);
+void server_want_run(struct server *server);
+void server_owe_runs(struct server *server, unsigned count); // behind the one under way
 
 // server_pace.c
 void conn_init_deadline(struct conn *conn); // of the first head
@@ -186,6 +191,7 @@ void req_abandon(struct req *req); // its connection is closing and nobody said 
 void req_suspend(struct req *req);
 void req_unpark(struct req *req);
 void req_resume(struct req *req);
+void server_queue_answered(struct server *server); // just before libmicrohttpd runs
 bool req_has_body(const struct req *req);
 void req_reset_on_close(const struct req *req, bool on);
 

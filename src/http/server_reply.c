@@ -153,6 +153,8 @@ static void req_be_answered(struct req *req)
         req->is_draining = true;
         conn_set_deadline(req->conn, DRAIN_TIME_MS);
     }
+    if (req->is_parked)
+        list_append(&req->server->answered, &req->suspended_link);
     req_resume(req);
 }
 

@@ -154,13 +154,25 @@ static enum MHD_Result req_queue(struct req *req)
     req->queued = response;
     req->phase = REQ_REPLYING;
     req_unpark(req);
-    server_owe_runs(req->server, 2); // to write it, to see that it was written
+    server_owe_runs(req->server, 1); // to write it
     conn_start_pace(req->conn, true);
     if (req->ends_by_close)
         req_reset_on_close(req, true);
     enum MHD_Result result = MHD_queue_response(req->mhd, (unsigned)req->status, response);
     MHD_destroy_response(response); // the queue has its own reference
     return result;
+}
+
+// A parked request's reply need not wait for libmicrohttpd to ask: queued from outside its calls,
+// the head is made at once, and the run that follows writes it.
+void server_queue_answered(struct server *server)
+{
+    struct list *link;
+    while ((link = list_take_first(&server->answered))) {
+        struct req *req = CONTAINER_OF(link, struct req, suspended_link);
+        if (!req->is_gone && req_queue(req) != MHD_YES)
+            req->is_gone = true; // the next call is refused, which closes the connection
+    }
 }
 
 static enum MHD_Result req_drain(struct req *req)
