@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 // See link.h. libcurl is used with CURLOPT_CONNECT_ONLY. A plain connection's socket is taken out
-// of libcurl once it stands. A TLS one must stay in a multi, and every read or write walks all
-// connections of that multi: so each has a small one of its own. Invariant: `fd` is watched exactly
-// while is_connected.
-#include "http/link.h"
-
+// of libcurl once it stands. A TLS one stays there until it is closed, in a multi of its own, since
+// libcurl walks all connections of a multi to find it; its bytes go past libcurl (link_tls.c).
+// Invariant: `fd` is watched exactly while is_connected.
 #include <curl/curl.h>
 #include <errno.h>
 #include <openssl/ssl.h>
@@ -15,42 +13,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "http/link_private.h"
 #include "http/multi.h"
 #include "http/trust.h"
-
-struct link_context {
-    struct loop *loop;
-    struct multi *multi; // plain connections on their way up
-    CURLSH *share;       // of plain ones
-    struct trusts *trusts;
-    struct list dead; // of struct link, closed in this turn
-    struct task bury_task;
-};
-
-struct link {
-    struct link_context *context;
-    const struct link_target *target;
-    const struct link_ops *ops;
-    void *owner;
-    CURL *easy;          // NULL once a plain socket was taken out
-    struct multi *multi; // TLS: its own; plain: NULL
-    struct trust *trust; // TLS: whom it believes; NULL: libcurl reads the file
-    struct curl_slist *connect_to;
-    SSL *tls; // of a TLS one, once something was read
-    struct watch watch;
-    struct list dead_link;
-    struct task fail_task;       // it could not even be started: told from the loop …
-    enum link_error start_error; // … as this
-    int fd;
-    bool is_connected, is_closed;
-    bool has_no_socket; // the last try found no descriptor or memory for one
-    bool has_failed;    // for good
-    bool is_drained;    // the last read took all there was, so wait for the next edge …
-    bool has_hung_up;   // … unless the peer's end is still to be read
-    bool is_read_empty; // TLS: what the socket had is with OpenSSL
-    char error_text[CURL_ERROR_SIZE];
-};
 
 void *link_owner(const struct link *link)
 {
@@ -330,61 +295,11 @@ static ssize_t link_recv_plain(struct link *link, char *out, size_t out_max)
     }
 }
 
-// OpenSSL tells of its reads. One that brought less than there was room for took all there was.
-static long on_tls_read(BIO *way, int what, const char *out, size_t out_max, int unused,
-                        long unused_too, int result, size_t *got)
-{
-    (void)out, (void)unused, (void)unused_too;
-    struct link *link = (struct link *)(void *)BIO_get_callback_arg(way);
-    if (what == (BIO_CB_READ | BIO_CB_RETURN))
-        link->is_read_empty = result <= 0 || *got < out_max;
-    return result;
-}
-
-// What a proxy's TLS gives out is a record at a time, whatever its socket has.
-static bool link_is_tls_in_tls(const struct link *link)
-{
-    const char *proxy = link->target->proxy;
-    return proxy && str_starts(str_of(proxy), STR("https:"));
-}
-
-// To be asked right behind curl_easy_recv(): later libcurl does not give the TLS session away.
-static void link_find_tls(struct link *link)
-{
-    struct curl_tlssessioninfo *tls = NULL;
-    curl_easy_getinfo(link->easy, CURLINFO_TLS_SSL_PTR, &tls);
-    if (!tls || tls->backend != CURLSSLBACKEND_OPENSSL)
-        return;
-    link->tls = tls->internals;
-    if (link_is_tls_in_tls(link))
-        return;
-    BIO_set_callback_arg(SSL_get_rbio(link->tls), (char *)link);
-    BIO_set_callback_ex(SSL_get_rbio(link->tls), on_tls_read);
-}
-
-static bool link_was_closed_properly(const struct link *link)
-{
-    return link->tls && (SSL_get_shutdown(link->tls) & SSL_RECEIVED_SHUTDOWN);
-}
-
 ssize_t link_recv(struct link *link, char *out, size_t out_max)
 {
     if (link->is_drained && !link->has_hung_up)
         return LINK_AGAIN;
-    if (!link->easy)
-        return link_recv_plain(link, out, out_max);
-    size_t got = 0;
-    CURLcode code = curl_easy_recv(link->easy, out, out_max, &got);
-    if (!link->tls)
-        link_find_tls(link);
-    // Nothing on the socket and nothing read ahead: a read to learn just that can be spared.
-    link->is_drained =
-        code == CURLE_AGAIN || (got && link->is_read_empty && !SSL_has_pending(link->tls));
-    if (code == CURLE_AGAIN)
-        return LINK_AGAIN;
-    // libcurl takes the end of the connection for the end of the data; only a close_notify is that.
-    bool is_whole = got > 0 || link_was_closed_properly(link);
-    return code == CURLE_OK && is_whole ? (ssize_t)got : LINK_FAILED;
+    return link->easy ? link_recv_tls(link, out, out_max) : link_recv_plain(link, out, out_max);
 }
 
 static ssize_t link_send_plain(struct link *link, const struct str *parts, size_t part_count)
@@ -406,23 +321,6 @@ static ssize_t link_send_plain(struct link *link, const struct str *parts, size_
     }
 }
 
-static ssize_t link_send_tls(struct link *link, const struct str *parts, size_t part_count)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < part_count; i++) {
-        size_t sent = 0;
-        if (!parts[i].len)
-            continue;
-        CURLcode code = curl_easy_send(link->easy, parts[i].ptr, parts[i].len, &sent);
-        total += sent;
-        if (code != CURLE_OK && code != CURLE_AGAIN)
-            return LINK_FAILED;
-        if (code == CURLE_AGAIN || sent < parts[i].len)
-            return total ? (ssize_t)total : LINK_AGAIN;
-    }
-    return (ssize_t)total;
-}
-
 ssize_t link_send(struct link *link, const struct str *parts, size_t part_count)
 {
     ssize_t sent = LINK_FAILED;
@@ -433,31 +331,12 @@ ssize_t link_send(struct link *link, const struct str *parts, size_t part_count)
     return sent;
 }
 
-// libcurl has no call for a close_notify, and its own way to the socket is open only inside its
-// calls: the record is made in memory, and sent from here. Should it not fit, the end of the link
-// tells all.
-static void link_shut_tls(const struct link *link)
-{
-    BIO *way = SSL_get_wbio(link->tls), *memory = BIO_new(BIO_s_mem());
-    char *bytes = NULL;
-    if (!memory || !BIO_up_ref(way)) {
-        BIO_free(memory);
-        return;
-    }
-    SSL_set0_wbio(link->tls, memory);
-    SSL_shutdown(link->tls);
-    long len = BIO_get_mem_data(memory, &bytes);
-    if (len > 0 && send(link->fd, bytes, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) < len)
-        log_debug("link.no_end");
-    SSL_set0_wbio(link->tls, way);
-}
-
 void link_shut(struct link *link)
 {
-    if (!link->easy)
-        shutdown(link->fd, SHUT_WR);
-    else if (link->tls && !link_is_tls_in_tls(link))
+    if (link->easy)
         link_shut_tls(link);
+    else
+        shutdown(link->fd, SHUT_WR);
     link->has_failed = true; // for whoever would send nevertheless
 }
 
@@ -472,9 +351,10 @@ struct link_context *link_context_new(struct loop *loop, struct err *err)
     context->multi = multi_new(loop, on_done, NULL, err);
     context->share = curl_share_init();
     context->trusts = trusts_new();
-    if (!context->multi || !context->share) {
+    context->wire = wire_new();
+    if (!context->multi || !context->share || !context->wire) {
         if (context->multi)
-            err_set(err, "cannot create a libcurl share handle");
+            err_set(err, "out of memory");
         link_context_free(context);
         return NULL;
     }
@@ -493,5 +373,6 @@ void link_context_free(struct link_context *context)
     if (context->share)
         curl_share_cleanup(context->share);
     trusts_free(context->trusts);
+    BIO_meth_free(context->wire);
     mem_free(context);
 }

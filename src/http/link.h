@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One connection to an upstream. libcurl opens it (names, happy eyeballs, TLS with verification,
-// client certificates, proxies); afterwards a plain one is a bare socket, and a TLS one is read and
-// written through libcurl. Bytes in, bytes out: it knows no HTTP.
+// client certificates, proxies); afterwards a plain one is a bare socket, and a TLS one a session
+// of OpenSSL on one. Bytes in, bytes out: it knows no HTTP.
 //
 // Edge-triggered: after link_recv() or link_send() said LINK_AGAIN, on_ready comes when it is worth
 // trying again. All of it belongs to one loop's thread.

@@ -27,10 +27,10 @@ BELOW = {
 # library header: the files that are its door
 DOORS = {
     r"microhttpd\.h": r"http/server(_\w+)?\.c",
-    r"curl/.*": r"http/(multi|fetch|link|tls|trust)\.c",
+    r"curl/.*": r"http/(multi|fetch|link|link_tls|tls|trust)\.c",
     r"ini\.h": r"config/reader\.c",
     r"jansson\.h": r"(token/\w+|config/json|cli/json_in)\.c",
-    r"openssl/.*": r"(token/\w+|http/(link|multi|trust))\.c",
+    r"openssl/.*": r"(token/\w+|http/(link|link_tls|multi|trust))\.c",
     r"sqlite3\.h": r"token/store_sqlite\.c",
     r"sys/epoll\.h": r"base/loop\.c",
     r"seccomp\.h": r"base/syscalls\.c",
