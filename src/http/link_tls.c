@@ -128,8 +128,9 @@ ssize_t link_recv_tls(struct link *link, char *out, size_t out_max)
     }
     ssize_t got = link_result(link, SSL_read(link->tls, out, clip(out_max)));
     // Nothing on the socket and nothing read ahead: a read to learn just that can be spared.
-    link->is_drained =
-        got == LINK_AGAIN || (got > 0 && link->is_read_empty && !SSL_has_pending(link->tls));
+    link->is_drained = got == LINK_AGAIN
+                           ? SSL_want_read(link->tls)
+                           : got > 0 && link->is_read_empty && !SSL_has_pending(link->tls);
     return got;
 }
 

@@ -18,9 +18,7 @@
 
 #define ACCEPTS_PER_TURN 32
 
-// libmicrohttpd's own limits, beyond those of ours that a configuration may set and change: a day
-// of keep-alive, a million connections.
-#define LIBRARY_TIMEOUT_S       93600
+// libmicrohttpd's own limit, beyond that of ours that a configuration may set and change.
 #define LIBRARY_CONNECTIONS_MAX 1000001
 
 // -- connections -------------------------------------------------------------------------------
@@ -292,8 +290,8 @@ static struct MHD_Daemon *server_start_daemon(struct server *server)
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)server->config.header_limit, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, LIBRARY_CONNECTIONS_MAX, NULL},
-        // On inactivity in any state: the real limits are our own deadlines.
-        {MHD_OPTION_CONNECTION_TIMEOUT, LIBRARY_TIMEOUT_S, NULL},
+        // No MHD_OPTION_CONNECTION_TIMEOUT: our own deadlines are the limits, and with one, 0.9.75
+        // uses a connection after its end if the reply that server_queue_answered() queues fails.
         // 0.9.75 answers what it refuses itself with its head sent twice: leave that to the guard.
         {MHD_OPTION_STRICT_FOR_CLIENT, server->parses_in_place ? 0 : 1, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},

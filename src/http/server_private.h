@@ -43,7 +43,7 @@ struct server {
     struct timer park_timer, again_timer;
     struct list answered; // of parked requests: their replies are queued before the next run
     struct task run_task;
-    struct timer tick_timer; // libmicrohttpd's inactivity limits want a run now and then
+    struct timer tick_timer; // the limit of an aborted reply wants a run now and then
     unsigned runs_owed;
     const struct req *open_head; // the last that began in this run, unless it is complete
     struct list spare;           // of struct req, kept for the next request
