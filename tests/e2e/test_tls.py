@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """TLS towards the upstream, against a real nginx: trusted as told or not used at all."""
+import socket
 import ssl
 
 import pytest
@@ -169,15 +170,27 @@ def garbage(folder):
     return path
 
 
-def test_tls_broken_off_without_close_notify_is_a_broken_answer(start, auth, certs, scripted):
+def cut_off(sock):
+    sock.close()  # TCP's FIN without TLS's
+
+
+def break_a_record(sock):
+    with socket.socket(fileno=sock.fileno()) as raw:
+        raw.sendall(b"\x17\x03\x03\x00\x04abcd")
+        raw.detach()
+    sock.close()
+
+
+@pytest.mark.parametrize("end", [cut_off, break_a_record])
+def test_tls_broken_off_without_close_notify_is_a_broken_answer(start, auth, certs, scripted, end):
     """Until-close bodies: over TLS the end must be said, else an attacker could cut."""
     server = scripted(certs=certs)
 
-    def cut(exchange):
+    def answer(exchange):
         exchange.send(b"HTTP/1.1 200 OK\r\n\r\npart of it")
-        exchange.connection.sock.close()  # TCP's FIN without TLS's
+        end(exchange.connection.sock)
 
-    server.on = cut
+    server.on = answer
     daemon = start(one_route(auth.credential(), server.url, upstream=f"ca_file = {certs.ca}"))
     with pytest.raises(AssertionError):
         daemon.ask()
