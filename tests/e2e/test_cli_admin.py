@@ -178,7 +178,7 @@ def hostile(scripted):
 
 
 @pytest.mark.parametrize(
-    "command", [["status"], ["status", "--watch"], ["status", "--json"], ["status", "--quiet"], ["wait", "--timeout", "300ms"], ["reload"], ["drain"]]
+    "command", [["status"], ["status", "--watch"], ["status", "--json"], ["status", "--quiet"], ["wait", "--timeout", "2s"], ["reload"], ["drain"]]
 )
 def test_hostile_words_do_not_reach_the_terminal(hostile, command):
     terminal = Terminal(*command, "--admin", hostile.authority)
