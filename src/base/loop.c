@@ -14,7 +14,7 @@
 
 // What a turn touches is touched again at its end, when libmicrohttpd runs: it should still be in
 // the processor's second cache by then.
-#define EVENTS_PER_TURN 64
+#define EVENTS_PER_TURN 32
 #define TASK_ROUNDS_MAX 8
 
 struct post {
