@@ -27,14 +27,18 @@ def median_and_spread(values, form="{:.2f}"):
     return f"{form.format(median)} ({form.format(low)}–{form.format(high)})"
 
 
-def turns(scene, servers, rounds, once):
-    """{server name: [once(server) of each round]}"""
-    samples = {server.name: [] for server in servers}
+def turns(takers, rounds, once):
+    """{taker: [once(taker) of each round]}"""
+    samples = {taker: [] for taker in takers}
     order = random.Random(0)  # the same in every run
     for _ in range(rounds):
-        for server in order.sample(servers, len(servers)):
-            samples[server.name].append(once(server))
+        for taker in order.sample(takers, len(takers)):
+            samples[taker].append(once(taker))
     return samples
+
+
+def turns_by_name(servers, rounds, once):
+    return {server.name: each for server, each in turns(servers, rounds, once).items()}
 
 
 def ratios(samples, name, key="cpu_us", baseline=BASELINE):
@@ -78,7 +82,7 @@ def requests(scene, scenario):
         if not scenario.get("is_post"):
             scene.check(server, scenario["target"])
         ask(server, 1)  # connections and caches warm up
-    samples = turns(scene, servers, options.turns, once)
+    samples = turns_by_name(servers, options.turns, once)
     return [requests_row(scenario, server.peer, samples) for server in servers]
 
 
@@ -109,30 +113,30 @@ def latency(scene, scenario):
     gauge = scene.servers.get(BASELINE) or servers[0]
     count, took = load.wrk(gauge.port, target, connections, 2, scene.load_core)
     rate = count / took * scenario["share"]
-    seconds = 4 * options.seconds
+    seconds = 2 * options.seconds
 
     def timed(port, path, fields=()):
         times = load.h2load(port, path, connections, rate, seconds, scene.load_core, scene.folder, fields)
         took = sorted(one.took_us for one in times)
-        return {share: load.percentile(took, share) for share in (0.5, 0.99, 0.999)} | {"count": len(took)}
-
-    def once(server):
-        return timed(server.port, target)
+        return {share: load.percentile(took, share) for share in (0.5, 0.99, 0.999)}
 
     direct_target = "/" + target.split("/", 2)[2]
     token = f"authorization: Bearer {scene.token}"
-    direct, samples = [], {server.name: [] for server in servers}
-    for number in range(options.rounds):
-        direct.append(timed(scene.names["plain_port"], direct_target, [token]))
-        for server in servers if number % 2 == 0 else reversed(servers):
-            samples[server.name].append(once(server))
+
+    def once(server):
+        if server is None:
+            return timed(scene.names["plain_port"], direct_target, [token])
+        return timed(server.port, target)
+
+    samples = turns([None, *servers], options.turns, once)
+    direct = samples[None]
     names = {0.5: "p50", 0.99: "p99", 0.999: "p99.9"}
     rows = []
     for server in servers:
         figures = {"requests/s": f"{rate:,.0f}"}
         values = {}
         for share, name in names.items():
-            added = [mine[share] - base[share] for mine, base in zip(samples[server.name], direct)]
+            added = [mine[share] - base[share] for mine, base in zip(samples[server], direct)]
             figures[f"{name} added, µs"] = median_and_spread(added, "{:,.0f}")
             values[name] = statistics.median(added)
         rows.append(Row(scenario["title"], server.peer.title, figures, values))
@@ -163,7 +167,7 @@ def bulk(scene, scenario):
 
     for server in servers:
         once(server)
-    samples = turns(scene, servers, max(scene.options.rounds, 5), once)
+    samples = turns_by_name(servers, max(scene.options.rounds, 5), once)
     rows = []
     for server in servers:
         mine = samples[server.name]
@@ -241,7 +245,7 @@ def routes(scene, scenario):
         count, _ = load.wrk(server.port, scenario["target"], scenario["connections"], options.seconds, scene.load_core)
         return {"cpu_us": (server.cpu_us() - before) / count}
 
-    samples = turns(scene, servers, options.turns, once)
+    samples = turns_by_name(servers, options.turns, once)
     rows = []
     first = servers[0].name
     for server in servers:
@@ -278,7 +282,7 @@ def second_core(scene, scenario):
             count, _ = load.wrk(server.port, scenario["target"], scenario["connections"], scene.options.seconds, both)
             return {"cpu_us": (server.cpu_us() - before) / count}
 
-        samples = turns(scene, servers, scene.options.turns, once)
+        samples = turns_by_name(servers, scene.options.turns, once)
         gain = [2 * one["cpu_us"] / two["cpu_us"] for one, two in zip(samples["1"], samples["2"])]
         figures = {
             "CPU with one worker, µs": median_and_spread([sample["cpu_us"] for sample in samples["1"]]),
@@ -314,34 +318,38 @@ def stampede(scene, scenario):
     return [Row(scenario["title"], peer.title, figures, values)]
 
 
+def slowest(times, begin, end):
+    return max((one.took_us for one in times if begin <= one.at < end), default=None)
+
+
 def renewal(scene, scenario):
-    """The slowest request of each second: of those in which a token was renewed, and of the others."""
+    """For each renewal the slowest request around it, and the slowest in as long a time before."""
     peer = scene.bearerd()
     if not peer:
         return []
-    scene.ask_authorization_server(f"/set?delay={scenario['delay']}&ttl={scenario['ttl']}")
+    delay, seconds = scenario["delay"], scenario["seconds"]
+    scene.ask_authorization_server(f"/set?delay={delay}&ttl={scenario['ttl']}")
     server = scene.start(peer, more_credential="clock_skew = 1s")
-    seconds = scenario["seconds"]
     times = load.h2load(
         server.port, scenario["target"], 64, scenario["rate"], seconds, scene.load_core, scene.folder
     )
-    moments = scene.ask_authorization_server("/requests")
+    begin = min(one.at for one in times)
+    moments = [moment for moment in scene.ask_authorization_server("/requests") if moment > begin + 3]
     scene.ask_authorization_server("/set?delay=0&ttl=3600")
     scene.stop(server)
-    renewing = {int(moment) for moment in moments} | {int(moment + scenario["delay"]) for moment in moments}
-    worst = {}
-    for one in times:
-        worst.setdefault(int(one.at), []).append(one.took_us)
-    inside = [max(took) for second, took in worst.items() if second in renewing]
-    outside = [max(took) for second, took in worst.items() if second not in renewing]
-    both = {"renewing": inside, "ordinary": outside}
-    if not inside or not outside:
+    around = [slowest(times, moment - 0.5, moment + delay + 0.5) for moment in moments]
+    before = [slowest(times, moment - 1.5 - delay, moment - 0.5) for moment in moments]
+    pairs = [pair for pair in zip(around, before) if None not in pair]
+    if not pairs:
         return []
-    figures = {"renewals": str(len(moments) - 1)}
-    for name, each in both.items():
-        figures[f"{name} seconds"] = str(len(each))
-        figures[f"slowest of each, {name}, µs"] = median_and_spread(each, "{:,.0f}")
-    return [Row(scenario["title"], peer.title, figures, {"inside": max(inside), "outside": max(outside)})]
+    each = [mine / other for mine, other in pairs]
+    figures = {
+        "renewals": str(len(pairs)),
+        "slowest around each, µs": median_and_spread([pair[0] for pair in pairs], "{:,.0f}"),
+        "slowest in as long before, µs": median_and_spread([pair[1] for pair in pairs], "{:,.0f}"),
+        "ratio": f"**{median_and_spread(each)}**",
+    }
+    return [Row(scenario["title"], peer.title, figures, {"ratio": statistics.median(each)})]
 
 
 KINDS = {

@@ -31,7 +31,7 @@ struct link {
     struct multi *multi; // TLS: its own; plain: NULL
     struct trust *trust; // TLS: whom it believes; NULL: libcurl reads the file
     struct curl_slist *connect_to;
-    struct ssl_st *tls; // of a TLS one, once something was read or written
+    struct ssl_st *tls; // of a TLS one, once something was read
     bool is_taken_over; // from libcurl: what OpenSSL reads and writes does not pass it any more
     struct watch watch;
     struct list dead_link;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Bytes under TLS. libcurl has made the connection and verified the upstream; from the first byte
-// on its TLS session is driven from here, over a way to the socket (a BIO) of our own. libcurl's
-// own way would look for the connection with every call, and is open only inside its calls. One
-// case stays with it: TLS through a proxy that is spoken to by TLS.
+// Bytes under TLS. libcurl has made the connection and verified the upstream; once the first bytes
+// were read its TLS session is driven from here, over a way to the socket (a BIO) of our own.
+// libcurl's own way would look for the connection with every call, and is open only inside its
+// calls. One case stays with it: TLS through a proxy that is spoken to by TLS.
 #include <curl/curl.h>
 #include <errno.h>
 #include <limits.h>
@@ -69,16 +69,20 @@ static bool link_is_tls_in_tls(const struct link *link)
     return proxy && !strncasecmp(proxy, "https:", 6);
 }
 
-// To be called right behind a read or write through libcurl: later it does not give the TLS session
-// away. Should there be no memory, libcurl goes on.
-static void link_take_over(struct link *link)
+// To be asked right behind a read through libcurl: later it does not give the TLS session away.
+static void link_find_tls(struct link *link)
 {
     struct curl_tlssessioninfo *info = NULL;
     curl_easy_getinfo(link->easy, CURLINFO_TLS_SSL_PTR, &info);
-    if (!info || info->backend != CURLSSLBACKEND_OPENSSL)
-        return;
-    link->tls = info->internals;
-    BIO *wire = link_is_tls_in_tls(link) ? NULL : BIO_new(link->context->wire);
+    if (info && info->backend == CURLSSLBACKEND_OPENSSL)
+        link->tls = info->internals;
+}
+
+// Once the first bytes were read: what the next connection needs to resume the session came before
+// them, and libcurl keeps it only inside its calls. Should there be no memory, libcurl goes on.
+static void link_take_over(struct link *link)
+{
+    BIO *wire = link->tls && !link_is_tls_in_tls(link) ? BIO_new(link->context->wire) : NULL;
     if (!wire)
         return;
     BIO_set_data(wire, link);
@@ -111,6 +115,8 @@ static ssize_t link_recv_curl(struct link *link, char *out, size_t out_max)
     size_t got = 0;
     CURLcode code = curl_easy_recv(link->easy, out, out_max, &got);
     if (!link->tls)
+        link_find_tls(link);
+    if (got)
         link_take_over(link);
     if (code == CURLE_AGAIN)
         return LINK_AGAIN;
@@ -142,8 +148,6 @@ static ssize_t link_send_part(struct link *link, struct str part)
     }
     size_t sent = 0;
     CURLcode code = curl_easy_send(link->easy, part.ptr, part.len, &sent);
-    if (!link->tls)
-        link_take_over(link);
     if (code == CURLE_AGAIN)
         return LINK_AGAIN;
     return code == CURLE_OK ? (ssize_t)sent : LINK_FAILED;

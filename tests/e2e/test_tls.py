@@ -204,6 +204,23 @@ def test_tls_connections_are_used_again(start, auth, certs, scripted):
     assert server.connections == 1
 
 
+def test_a_tls_session_is_resumed(start, auth, certs, scripted):
+    """A new connection costs a third of what the first did."""
+    server = scripted(certs=certs)
+    is_resumed = []
+
+    def answer_and_close(exchange):
+        is_resumed.append(exchange.connection.sock.session_reused)
+        exchange.answer(fields=[("Connection", "close")])
+        exchange.close()
+
+    server.on = answer_and_close
+    daemon = start(one_route(auth.credential(), server.url, upstream=f"ca_file = {certs.ca}"), "workers = 1")
+    for _ in range(4):
+        assert daemon.ask().status == 200
+    assert is_resumed == [False, True, True, True]
+
+
 def test_upstreams_with_other_authorities_do_not_share_them(start, auth, nginx, certs):
     """Both go to one server; what the one verified, a session included, is nothing to the other."""
     sections = [
