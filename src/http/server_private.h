@@ -40,7 +40,7 @@ struct server {
     struct list suspended;               // of struct req, oldest first
     size_t parked_count, parked_max;     // requests that wait without being suspended
     unsigned weighed_runs, weighed_asks; // since parked_max was reckoned: of the library; requests
-    struct timer park_timer, again_timer;
+    struct timer park_timer;
     struct list answered; // of parked requests: their replies are queued before the next run
     struct task run_task;
     struct timer tick_timer; // the limit of an aborted reply wants a run now and then

@@ -154,7 +154,7 @@ static enum MHD_Result req_queue(struct req *req)
     req->queued = response;
     req->phase = REQ_REPLYING;
     req_unpark(req);
-    server_owe_runs(req->server, 1); // to write it
+    server_owe_runs(req->server, 2); // to write it, to see that it was written
     conn_start_pace(req->conn, true);
     if (req->ends_by_close)
         req_reset_on_close(req, true);

@@ -45,21 +45,6 @@ static void server_weigh_parking(struct server *server)
     server->weighed_runs = server->weighed_asks = 0;
 }
 
-// Not in the same turn if that would ask all who are parked once more: what came meanwhile goes
-// with it then.
-static void server_run_again(struct server *server)
-{
-    if (server->parked_count)
-        timer_start(server->loop, &server->again_timer, 0);
-    else
-        server_want_run(server);
-}
-
-static void on_again_timer(struct timer *timer)
-{
-    server_want_run(CONTAINER_OF(timer, struct server, again_timer));
-}
-
 static void on_run(struct task *task)
 {
     struct server *server = CONTAINER_OF(task, struct server, run_task);
@@ -73,7 +58,7 @@ static void on_run(struct task *task)
     if (server->reserve.count < server->reserve.wanted)
         reserve_fill(&server->reserve); // before others take what was closed
     if (server_has_work(server))
-        server_run_again(server);
+        server_want_run(server);
 }
 
 static void on_epoll_ready(struct watch *watch, unsigned ready)
@@ -109,7 +94,6 @@ void server_init_runs(struct server *server)
     task_init(&server->run_task, on_run);
     timer_init(&server->tick_timer, on_tick);
     timer_init(&server->park_timer, on_park_timer);
-    timer_init(&server->again_timer, on_again_timer);
     server->epoll_watch.on_ready = on_epoll_ready;
 }
 
@@ -128,5 +112,4 @@ void server_stop_runs(struct server *server)
     watch_stop(server->loop, &server->epoll_watch);
     timer_stop(server->loop, &server->tick_timer);
     timer_stop(server->loop, &server->park_timer);
-    timer_stop(server->loop, &server->again_timer);
 }
