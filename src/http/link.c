@@ -8,7 +8,6 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -207,7 +206,7 @@ static bool link_prepare_tls(struct link *link, struct err *err)
     const struct link_target *target = link->target;
     // On the way through an https:// proxy libcurl would ask for the store twice, and add those
     // whom it trusts as a proxy to those whom we trust as an upstream.
-    bool has_tls_proxy = target->proxy && !strncasecmp(target->proxy, "https:", 6);
+    bool has_tls_proxy = link_has_tls_proxy(link);
     if (!has_tls_proxy)
         link->trust =
             trusts_find(link->context->trusts, target->tls.ca_file, target->tls.cert_file, err);

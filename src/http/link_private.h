@@ -47,7 +47,9 @@ struct link {
     char error_text[LINK_ERROR_SIZE];
 };
 
-// link_tls.c; the link is a connected TLS one
+// link_tls.c
+bool link_has_tls_proxy(const struct link *link);
+// The link is a connected TLS one.
 struct bio_method_st *wire_new(void); // NULL: no memory; BIO_meth_free() when its links are gone
 ssize_t link_recv_tls(struct link *link, char *out, size_t out_max);
 ssize_t link_send_tls(struct link *link, const struct str *parts, size_t part_count);

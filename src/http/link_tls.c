@@ -62,8 +62,7 @@ struct bio_method_st *wire_new(void)
 
 // -- taking over -------------------------------------------------------------------------------
 
-// What a proxy's TLS gives out is a record at a time, and what OpenSSL writes must pass it, too.
-static bool link_is_tls_in_tls(const struct link *link)
+bool link_has_tls_proxy(const struct link *link)
 {
     const char *proxy = link->target->proxy;
     return proxy && !strncasecmp(proxy, "https:", 6);
@@ -82,7 +81,9 @@ static void link_find_tls(struct link *link)
 // them, and libcurl keeps it only inside its calls. Should there be no memory, libcurl goes on.
 static void link_take_over(struct link *link)
 {
-    BIO *wire = link->tls && !link_is_tls_in_tls(link) ? BIO_new(link->context->wire) : NULL;
+    // What a proxy's TLS gives out is a record at a time, and what OpenSSL writes must pass it,
+    // too.
+    BIO *wire = link->tls && !link_has_tls_proxy(link) ? BIO_new(link->context->wire) : NULL;
     if (!wire)
         return;
     BIO_set_data(wire, link);

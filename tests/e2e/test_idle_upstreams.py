@@ -12,6 +12,7 @@ import time
 import pytest
 from conftest import one_route
 from kit.process import wait_until
+from kit.scripted import garbage_record
 
 STRAY = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -51,12 +52,6 @@ def close_notify(sock):
         sock.unwrap()
     except OSError:
         pass  # no answer within the time: it is the sending that counts
-
-
-def garbage_record(sock):
-    with socket.socket(fileno=sock.fileno()) as raw:
-        raw.sendall(b"\x17\x03\x03\x00\x04abcd")
-        raw.detach()
 
 
 def raw_of(sock):

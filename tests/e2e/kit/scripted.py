@@ -140,6 +140,13 @@ class Exchange:
         assert not more, f"used again: {more!r}"
 
 
+def garbage_record(sock):
+    """Past the TLS of sock: what looks like a record and is none."""
+    with socket.socket(fileno=sock.fileno()) as raw:
+        raw.sendall(b"\x17\x03\x03\x00\x04abcd")
+        raw.detach()
+
+
 def echo(exchange):
     """The default: 200 with the request as it came."""
     body = exchange.read_body()
